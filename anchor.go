@@ -1,0 +1,37 @@
+//go:build anchor
+
+package anchor
+
+import (
+	_ "github.com/ThalesGroup/crypto11"
+	_ "github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	_ "github.com/getkin/kin-openapi/openapi3filter"
+	_ "github.com/gowebpki/jcs"
+	_ "github.com/hashicorp/go-retryablehttp"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/oapi-codegen/runtime"
+	_ "github.com/oapi-codegen/runtime/strictmiddleware/nethttp"
+	_ "github.com/onsi/ginkgo/v2"
+	_ "github.com/onsi/gomega"
+	_ "github.com/pressly/goose/v3"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/santhosh-tekuri/jsonschema/v6"
+	_ "github.com/spf13/cobra"
+	_ "github.com/spf13/cobra/doc"
+	_ "github.com/yuin/gopher-lua"
+	_ "golang.org/x/crypto/cryptobyte"
+	_ "golang.org/x/term"
+	_ "golang.org/x/text/unicode/norm"
+	_ "golang.org/x/time/rate"
+	_ "k8s.io/api/core/v1"
+	_ "k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	_ "k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
+	_ "k8s.io/cli-runtime/pkg/genericclioptions"
+	_ "k8s.io/client-go/kubernetes"
+	_ "k8s.io/kubectl/pkg/util/term"
+	_ "modernc.org/sqlite"
+	_ "sigs.k8s.io/controller-runtime"
+	_ "sigs.k8s.io/controller-runtime/pkg/envtest"
+	_ "sigs.k8s.io/yaml"
+	_ "software.sslmate.com/src/go-pkcs12"
+)

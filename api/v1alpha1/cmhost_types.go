@@ -1,0 +1,126 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// SecretReference names a Secret in the same namespace.
+type SecretReference struct {
+	// name is the name of a Secret in the same namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+}
+
+// CMHostSpec says where a CM host is and how to speak to it.
+type CMHostSpec struct {
+	// url is where the CM host's interface is: https, host and port only.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() == 'https' && url(self).getHostname() != '' && !self.matches('[@?#]') && url(self).getEscapedPath() in ['', '/']",message="url must be https with a host and an optional port and nothing else, for example https://cm.example.com:8443"
+	URL string `json:"url,omitempty"`
+
+	// audience is the name that the CM host gives itself. It is part of every signed request, so that a signature for a
+	// test host is worth nothing in production. It cannot be changed.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?$`
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="audience cannot be changed: signatures are made for it; create another CMHost"
+	Audience string `json:"audience,omitempty"`
+
+	// tlsSecretRef names a Secret of type kubernetes.io/tls in the same namespace, with `tls.crt` and `tls.key` of the
+	// operator's client certificate and `ca.crt` of the host's CA. Rotation is picked up without a restart.
+	// +required
+	TLSSecretRef SecretReference `json:"tlsSecretRef,omitzero"`
+}
+
+// LogStatus is the head of the CM host's log as it was seen last.
+type LogStatus struct {
+	// length is the number of entries in the log.
+	// +optional
+	Length *int64 `json:"length,omitempty"`
+
+	// head is the hash of the last entry, empty when the log is.
+	// +optional
+	// +kubebuilder:validation:MaxLength=71
+	Head string `json:"head,omitempty"`
+}
+
+// CMHostStatus is what the operator knows of a CM host. It is output only, the log excepted, which is remembered to
+// notice a host that was restored from a backup.
+type CMHostStatus struct {
+	// observedGeneration is the generation that this status was made for; -1 before the operator has seen the object.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions are Ready, and while they are true Reconciling or Stalled.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// productVersion is the product and version that the host says of itself.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	ProductVersion string `json:"productVersion,omitempty"`
+
+	// officers is the number of officers in the host's register.
+	// +optional
+	Officers *int32 `json:"officers,omitempty"`
+
+	// catalogObjects is the number of objects in the host's catalogue.
+	// +optional
+	CatalogObjects *int32 `json:"catalogObjects,omitempty"`
+
+	// lastContactTime is when the host last answered, written at most every five minutes.
+	// +optional
+	LastContactTime *metav1.Time `json:"lastContactTime,omitempty"`
+
+	// log is the head of the host's log as it was seen last.
+	// +optional
+	Log *LogStatus `json:"log,omitempty"`
+}
+
+// CMHost is a connection to a CM host, the server of a certificate manager.
+//
+// +genclient
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=cmh,categories=tokenproc,scope=Namespaced
+// +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.spec.url`
+// +kubebuilder:printcolumn:name="Audience",type=string,JSONPath=`.spec.audience`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.productVersion`,priority=1
+// +kubebuilder:printcolumn:name="Last contact",type=date,JSONPath=`.status.lastContactTime`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
+type CMHost struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec says where the CM host is and how to speak to it.
+	// +required
+	Spec CMHostSpec `json:"spec,omitzero"`
+
+	// status is what the operator knows of the CM host.
+	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
+	Status CMHostStatus `json:"status,omitzero"`
+}
+
+// CMHostList is a list of CMHost.
+//
+// +kubebuilder:object:root=true
+type CMHostList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []CMHost `json:"items"`
+}

@@ -1,0 +1,12 @@
+// Package v1alpha1 holds the custom resources TokenProcedure, ProcedureSignature and CMHost.
+//
+// Every rule about a single object is written here, as schema or CEL beside the field that it
+// guards, and nowhere else: internal/rules evaluates the generated CustomResourceDefinitions in
+// process. No field of a spec has a default and nothing changes a spec after it was applied, so
+// what is in git is what is in the cluster.
+//
+// The package may import apimachinery only, so that other programs can use the types cheaply.
+//
+// +kubebuilder:object:generate=true
+// +groupName=cm.tokenprocedures.dev
+package v1alpha1

@@ -1,0 +1,127 @@
+package request
+
+import (
+	"strings"
+	"testing"
+)
+
+const vectorOne = `{"audience":"cm.example.com","procedure":{"cardSerialNumber":{"enabled":true,"range":{"from":"100000","to":"199999"}},"certificateProcedures":["Authentication","Signature"],"domain":"Corp","issuerCertificates":{"policy":"StoreAll","recoveredCertificates":"Store"},"name":"Employee card","pinProcedure":"PIN letter","state":"Active","storageProfile":"SmartCard"},"revision":1,"type":"tokenprocedures.dev/request/v1"}`
+const vectorTwo = `{"audience":"cm.example.com","procedure":{"cardSerialNumber":{"enabled":false},"certificateProcedures":["Signature"],"domain":"Corp","inputView":"Employee","issuerCertificates":{"policy":"StoreNone"},"keyProcedures":["Archive encryption key"],"name":"Dienstausweis Zürich","pinProcedure":"PIN letter","state":"Closed","storageProfile":"SmartCard","visibleInSubdomain":true},"revision":2,"type":"tokenprocedures.dev/request/v1"}`
+
+func TestVectors(t *testing.T) {
+	for line, digest := range map[string]string{
+		vectorOne: "sha256:449e99edc2221f151d59def70b2dcdf1a2bebffae27b52e71b78928b6d7cb2ac",
+		vectorTwo: "sha256:465844b86aa8f27142ac932918bcbec0fb75666e4cb7679281aa8333a56320c4",
+	} {
+		parsed, err := Parse([]byte(line))
+		if err != nil {
+			t.Fatalf("Parse(%s): %v", line, err)
+		}
+		if got, err := parsed.Bytes(); err != nil || string(got) != line {
+			t.Errorf("Bytes() = %s, %v; want %s", got, err, line)
+		}
+		if got, err := parsed.Digest(); err != nil || got != digest {
+			t.Errorf("Digest() = %s, %v; want %s", got, err, digest)
+		}
+		converted := ToV1alpha1(parsed.Procedure)
+		again := New(parsed.Audience, parsed.Revision, FromV1alpha1(&converted))
+		if got, err := again.Bytes(); err != nil || string(got) != line {
+			t.Errorf("through v1alpha1: %s, %v; want %s", got, err, line)
+		}
+	}
+}
+
+func TestAbsentIsLeftOutInnermostFirst(t *testing.T) {
+	off := false
+	p := Procedure{
+		Name:               "P",
+		CardSerialNumber:   &CardSerialNumber{Range: &SerialNumberRange{}},
+		IssuerCertificates: &IssuerCertificates{},
+		KeyProcedures:      []string{},
+	}
+	got, err := New("a", 1, p).Bytes()
+	if want := `{"audience":"a","procedure":{"name":"P"},"revision":1,"type":"tokenprocedures.dev/request/v1"}`; err != nil || string(got) != want {
+		t.Errorf("got %s, %v; want %s", got, err, want)
+	}
+	p.CardSerialNumber = &CardSerialNumber{Enabled: &off}
+	got, err = New("a", 1, p).Bytes()
+	if want := `{"audience":"a","procedure":{"cardSerialNumber":{"enabled":false},"name":"P"},"revision":1,"type":"tokenprocedures.dev/request/v1"}`; err != nil || string(got) != want {
+		t.Errorf("got %s, %v; want %s", got, err, want)
+	}
+}
+
+func TestParseRefusesWhatIsNotCanonical(t *testing.T) {
+	for name, change := range map[string]func(string) string{
+		"a newline at the end": func(s string) string { return s + "\n" },
+		"a second object":      func(s string) string { return s + "{}" },
+		"white space":          func(s string) string { return strings.Replace(s, `":`, `": `, 1) },
+		"another key order": func(s string) string {
+			return `{"type":"` + Type + `",` + strings.Replace(s[1:], `,"type":"`+Type+`"`, "", 1)
+		},
+		"a doubled key":  func(s string) string { return strings.Replace(s, `"revision":1`, `"revision":1,"revision":1`, 1) },
+		"an unknown key": func(s string) string { return strings.Replace(s, `"revision":1`, `"reason":"x","revision":1`, 1) },
+		"a key that Go folds to state": func(s string) string {
+			return strings.Replace(s, `"state":"Active"`, `"ſtate":"Closed","state":"Active"`, 1)
+		},
+		"a key in capitals": func(s string) string { return strings.Replace(s, `"name"`, `"Name"`, 1) },
+		"an escaped letter": func(s string) string { return strings.Replace(s, `Corp`, `C\u006frp`, 1) },
+		"an empty list":     func(s string) string { return strings.Replace(s, `"name"`, `"keyProcedures":[],"name"`, 1) },
+		"a false": func(s string) string {
+			return strings.Replace(s, `"SmartCard"`, `"SmartCard","visibleInSubdomain":false`, 1)
+		},
+		"a null": func(s string) string {
+			return strings.Replace(s, `"SmartCard"`, `"SmartCard","visibleInSubdomain":null`, 1)
+		},
+		"another type":             func(s string) string { return strings.Replace(s, "request/v1", "request/v2", 1) },
+		"revision 0":               func(s string) string { return strings.Replace(s, `"revision":1`, `"revision":0`, 1) },
+		"a fraction":               func(s string) string { return strings.Replace(s, `"revision":1`, `"revision":1.0`, 1) },
+		"a revision above 2^53-1":  func(s string) string { return strings.Replace(s, `"revision":1`, `"revision":9007199254740992`, 1) },
+		"bytes that are not UTF-8": func(s string) string { return strings.Replace(s, "Corp", "Co\xffrp", 1) },
+		"too many bytes":           func(s string) string { return strings.Replace(s, "Corp", strings.Repeat("C", MaxBytes), 1) },
+		"nothing":                  func(string) string { return "" },
+	} {
+		if changed := change(vectorOne); changed == vectorOne {
+			t.Errorf("%s: the test changed nothing", name)
+		} else if _, err := Parse([]byte(changed)); err == nil {
+			t.Errorf("%s: accepted %s", name, changed)
+		}
+	}
+}
+
+func TestDifferencesNameTheFields(t *testing.T) {
+	one, err := Parse([]byte(vectorOne))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := one.Procedure
+	two.State = Closed
+	two.CertificateProcedures = []string{"Signature", "Authentication"}
+	two.PINProcedure = ""
+	var got []string
+	for _, difference := range Differences(one.Procedure, two) {
+		got = append(got, difference.String())
+	}
+	want := []string{
+		"State: Active -> Closed",
+		"PIN procedure: PIN letter -> (none)",
+		`Certificate procedures: "Authentication", "Signature" -> "Signature", "Authentication"`,
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(vectorOne))
+	f.Add([]byte(vectorTwo))
+	f.Fuzz(func(t *testing.T, signed []byte) {
+		parsed, err := Parse(signed)
+		if err != nil {
+			return
+		}
+		again, err := parsed.Bytes()
+		if err != nil || string(again) != string(signed) {
+			t.Fatalf("accepted %q, which serialises to %q (%v)", signed, again, err)
+		}
+	})
+}
