@@ -1,35 +1,44 @@
 // Package signing judges the CMS signatures of administration officers: whether one was made by an officer who may sign
-// this request, and whether two of different officers cover it.
+// this request, and whether two of different officers cover it. It also makes such signatures.
 //
-// Everything here is a pure function of bytes, the CM host's register and a point in time. Operator, host and plugin use
-// the same functions. The package knows neither Kubernetes clients nor HTTP.
+// Everything that judges is a pure function of bytes, the CM host's register and a point in time; operator, host and
+// plugin use the same functions. Read it in this order:
+//
+//	signing.go      the terms and the verdict
+//	judge.go        the checks, in their order
+//	cms.go, der.go  the strict parser
+//	algorithms.go   the allow-lists, and the one public-key operation
+//	certificate.go  which certificate in a signature is the signer's
+//	register.go     the officers and their certificates
+//	tally.go        which signatures count for a request
+//	evidence.go     what still holds after the host has accepted a request
+//	sign.go         making a signature
+//
+// Nothing in a signature is believed before it is checked: first its shape, then the algorithms, then whether the host
+// lists the signer's certificate, and only then its signature.
+//
+// The package may import request, domains, the reason constants of v1alpha1 and cryptography. It must know neither
+// Kubernetes clients nor HTTP, and reads no clock.
 package signing
 
 import (
+	"strings"
 	"time"
+	"unicode"
 
-	"github.com/tokenprocedures/token-procedure-operator/internal/domains"
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 )
 
-// Officer is one entry of the CM host's register. The JSON form is that of GET /v1/officers.
-type Officer struct {
-	ID           string   `json:"id"`
-	Subject      string   `json:"subject"`
-	State        string   `json:"state"` // Active or Closed
-	Roles        []string `json:"roles"`
-	Domain       string   `json:"domain,omitempty"` // empty means Root
-	Certificates [][]byte `json:"certificates"`     // DER; base64 in JSON
-}
+// Quorum is the number of different officers who must sign.
+const Quorum = 2
 
-// Register is the CM host's register of officers, indexed by certificate and public key. It is immutable.
-type Register struct{}
-
-// NewRegister indexes a register. domains is the catalogue's tree, which says which officer may sign for which domain.
-func NewRegister(officers []Officer, tree domains.Tree) *Register { panic("being written") }
+// MaxClockSkew is how far in the future a signing time may lie.
+const MaxClockSkew = 5 * time.Minute
 
 // Terms are what a signature is judged by.
 type Terms struct {
+	// Register of the CM host; nil while it is not available, and then nothing is good.
 	Register *Register
 	// Audience of the CM host that the request must be for.
 	Audience string
@@ -43,48 +52,48 @@ type Terms struct {
 	Now time.Time
 }
 
-// Verdict is the judgement of one signature. Whatever could be read is filled in, also where it is refused.
+// Verdict is the judgement of one signature. Whatever could be read is filled in, also where it is refused; only a
+// verified signature proves any of it.
 type Verdict struct {
-	// Reason is v1alpha1.ReasonOfficerSignature for a good signature, else the reason of the refusal.
+	// Reason is v1alpha1.ReasonOfficerSignature or ReasonRecordedByHost for a good signature, else why it is refused.
 	Reason string
-	// Message says what was expected, what was found and what to do.
+	// Message says what was expected, what was found and what to do. It does not depend on the judging time.
 	Message string
-	// Officer who made it; nil while unknown.
+	// Officer whose key made the signature; nil while that is not known.
 	Officer *Officer
 	// SignedAt is the signing time inside the signature; zero while unknown.
 	SignedAt time.Time
 	// Request is the request inside the signature; nil where it could not be read.
 	Request *request.Request
-	// Digest of the request inside the signature.
+	// Digest of the request inside the signature; empty where it could not be read.
 	Digest string
-	// CertificateDER is the signer's certificate; nil where it could not be read.
+	// CertificateDER is the signer's certificate; nil where it could not be found.
 	CertificateDER []byte
-	// PublicKey is the DER of the signer's SubjectPublicKeyInfo: two signatures count only if their keys differ.
+	// PublicKey is the DER of the signer's public key, if the register lists it: two signatures count only if their
+	// keys differ.
 	PublicKey []byte
 	// ReviewAt is the earliest time at which the verdict changes by itself; zero if it never does.
 	ReviewAt time.Time
 }
 
-// Verified tells whether an officer who may sign made the signature.
-func (v Verdict) Verified() bool { panic("being written") }
-
-// Judge judges one signature, DER. It never fails: what cannot be read is Malformed.
-func Judge(der []byte, terms Terms) Verdict { panic("being written") }
-
-// Count is what one signature of several contributes to a request.
-type Count struct {
-	// Reason is v1alpha1.ReasonCounted, or why it does not count.
-	Reason  string
-	Message string
-	// Earlier is the index of the signature by the same officer that counts instead, for SameOfficer; else -1.
-	Earlier int
+// Verified tells whether an officer who may sign made the signature, or the host has recorded that one did.
+func (v Verdict) Verified() bool {
+	return v.Reason == v1alpha1.ReasonOfficerSignature || v.Reason == v1alpha1.ReasonRecordedByHost
 }
 
-// Tally says which of several verdicts, in their order of precedence, count for a wanted request. names are how messages
-// call the signatures. A request has its two officers when at least Quorum of the counts are Counted.
-func Tally(wanted request.Request, verdicts []Verdict, names []string) []Count {
-	panic("being written")
-}
+// maxShown bounds how much of a value of foreign origin a message repeats.
+const maxShown = 200
 
-// Quorum is the number of different officers who must sign.
-const Quorum = 2
+// shown makes a value of foreign origin fit for a message: on one line, without control, bidirectional and invisible
+// characters, and not too long.
+func shown(value string) string {
+	if len(value) > maxShown {
+		value = strings.ToValidUTF8(value[:maxShown], "") + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, value)
+}
