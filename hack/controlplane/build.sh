@@ -15,6 +15,7 @@ if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
 fi
 
 cd "$(dirname "$0")"
+export GOWORK=off GOFLAGS=-mod=readonly
 version=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
 etcd_version=$(go list -m -f '{{.Version}}' go.etcd.io/etcd/server/v3)
 recipe=$(cat go.mod go.sum "$(basename "$0")" | git hash-object --stdin | cut -c1-12)
@@ -29,6 +30,18 @@ if [ -d "$assets" ]; then
 fi
 
 mkdir -p "$(dirname "$assets")"
+if command -v flock >/dev/null; then # without it two checkouts build at the same time, and the first to finish wins
+  exec 9>"$assets.lock"
+  if ! flock -n 9; then
+    echo "waiting for another build of the control plane on this machine" >&2
+    flock 9
+  fi
+  if [ -d "$assets" ]; then
+    echo "$assets"
+    exit 0
+  fi
+  rm -rf "$assets".building.* # left behind by a build that was killed
+fi
 # Built aside and moved into place whole, so that an interrupted build leaves nothing that looks finished.
 building=$(mktemp -d "$assets.building.XXXXXX")
 trap 'rm -rf "$building"; [ -z "${ticker:-}" ] || kill "$ticker" 2>/dev/null || true' EXIT
@@ -39,9 +52,9 @@ minor=${minor%%.*}
 build() { # name, package, expected duration
   local started=$SECONDS
   echo "building $1 (once on this machine; about $3 on two cores)" >&2
-  (while sleep 15; do echo "  still building $1 (${SECONDS}s)" >&2; done) &
+  (while sleep 15; do echo "  still building $1 (${SECONDS}s)"; done) >&2 9>&- &
   ticker=$!
-  CGO_ENABLED=0 GOFLAGS=-mod=readonly GOOS= GOARCH= go build -trimpath -o "$building/$1" \
+  CGO_ENABLED=0 GOOS= GOARCH= go build -trimpath -o "$building/$1" \
     -ldflags "-s -w -X $stamp.gitVersion=$version -X $stamp.gitMajor=1 -X $stamp.gitMinor=$minor -X $stamp.gitTreeState=clean" "$2" >&2
   kill "$ticker" && wait "$ticker" 2>/dev/null || true
   ticker=

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of the module for a while, one after the other: `go test` takes one at a time.
+set -euo pipefail
+duration=${1:?usage: fuzz.sh DURATION, for example 10s}
+cd "$(dirname "$0")/.."
+
+targets=0
+while IFS=: read -r file name; do
+  echo "fuzzing $name in ${file%/*} for $duration"
+  go test -run '^$' -fuzz "^$name\$" -fuzztime "$duration" "./${file%/*}"
+  targets=$((targets + 1))
+done < <(git ls-files -co --exclude-standard '*_test.go' | xargs grep -HoE '^func Fuzz[A-Za-z0-9_]*' | sed 's/func //')
+if [ "$targets" = 0 ]; then
+  echo "no fuzz target found: expected at least the one of the CMS parser" >&2
+  exit 1
+fi
+echo "$targets fuzz targets passed"
