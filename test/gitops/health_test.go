@@ -54,7 +54,9 @@ func deleted(u *unstructured.Unstructured) *unstructured.Unstructured {
 
 func ready(status, reason string) condition { return condition{cmv1.ConditionReady, status, reason} }
 func stalled(reason string) condition       { return condition{cmv1.ConditionStalled, "True", reason} }
-func reconciling(reason string) condition   { return condition{cmv1.ConditionReconciling, "True", reason} }
+func reconciling(reason string) condition {
+	return condition{cmv1.ConditionReconciling, "True", reason}
+}
 
 var cases = []struct {
 	name    string
