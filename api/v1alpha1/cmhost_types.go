@@ -19,7 +19,8 @@ type CMHostSpec struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() == 'https' && url(self).getHostname() != '' && !self.matches('[@?#]') && url(self).getEscapedPath() in ['', '/']",message="url must be https with a host and an optional port and nothing else, for example https://cm.example.com:8443"
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() == 'https' && url(self).getHostname() != '' && !self.matches('[@?#]') && url(self).getEscapedPath() == ''",message="url must be https with a host and an optional port and nothing else, no path and no user, for example https://cm.example.com:8443"
+	// +kubebuilder:validation:XValidation:rule="!self.matches(':(0[0-9]*|[0-9]{6,}|[7-9][0-9]{4}|6[6-9][0-9]{3}|65[6-9][0-9]{2}|655[4-9][0-9]|6553[6-9])?$')",message="the port in url must be 1 to 65535, without leading zeros"
 	URL string `json:"url,omitempty"`
 
 	// audience is the name that the CM host gives itself. It is part of every signed request, so that a signature for a
@@ -27,8 +28,8 @@ type CMHostSpec struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?$`
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="audience cannot be changed: signatures are made for it; create another CMHost"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?$')",message="audience must begin and end with a letter or digit, with letters, digits and . _ : - between: set it to what the CM host says of itself"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",reason=FieldValueForbidden,message="audience cannot be changed: signatures are made for it; create another CMHost"
 	Audience string `json:"audience,omitempty"`
 
 	// tlsSecretRef names a Secret of type kubernetes.io/tls in the same namespace, with `tls.crt` and `tls.key` of the

@@ -8,5 +8,6 @@
 // The package may import apimachinery only, so that other programs can use the types cheaply.
 //
 // +kubebuilder:object:generate=true
+// +kubebuilder:ac:generate=true
 // +groupName=cm.tokenprocedures.dev
 package v1alpha1

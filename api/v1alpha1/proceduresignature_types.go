@@ -14,7 +14,8 @@ type TokenProcedureReference struct {
 }
 
 // ProcedureSignatureSpec is one officer's signature over one request. It cannot be changed.
-// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec cannot be changed: create another ProcedureSignature, under another name"
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",reason=FieldValueForbidden,message="spec cannot be changed: create another ProcedureSignature, under another name"
+// +kubebuilder:validation:XValidation:rule="size(self.signature) % 4 == 0 && self.signature.matches('^[A-Za-z0-9+/]*={0,2}$')",fieldPath=".signature",message="signature is not base64 on one line, without white space: encode the DER output with `base64 -w0`"
 type ProcedureSignatureSpec struct {
 	// procedureRef names the TokenProcedure that was signed.
 	// +required
@@ -25,7 +26,6 @@ type ProcedureSignatureSpec struct {
 	// +required
 	// +kubebuilder:validation:MinLength=4
 	// +kubebuilder:validation:MaxLength=43692
-	// +kubebuilder:validation:XValidation:rule="size(self) % 4 == 0 && self.matches('^[A-Za-z0-9+/]*={0,2}$')",message="signature must be base64 on one line, without white space: encode the DER output with `base64 -w0`"
 	Signature string `json:"signature,omitempty"`
 }
 
