@@ -62,6 +62,20 @@ const (
 	ReasonClosing = "Closing"
 )
 
+// Reasons of a TokenProcedure's warnings, which refuse nothing.
+const (
+	// ReasonShadowedCertificateProcedure: a certificate procedure can never be chosen, because an earlier one in the list
+	// matches whatever it matches.
+	ReasonShadowedCertificateProcedure = "ShadowedCertificateProcedure"
+	// ReasonSeveralRecoveries: a smart card procedure has several recovery key procedures, so that none is carried out
+	// unless one is picked at issuing time.
+	ReasonSeveralRecoveries = "SeveralRecoveries"
+	// ReasonOverlappingSerialRange: the card serial number range shares numbers with another Active procedure's.
+	ReasonOverlappingSerialRange = "OverlappingSerialRange"
+	// ReasonReferenceClosed: something that the procedure refers to was closed after the CM host had accepted it.
+	ReasonReferenceClosed = "ReferenceClosed"
+)
+
 // Reasons that TokenProcedure and ProcedureSignature share.
 const (
 	ReasonCMHostNotFound  = "CMHostNotFound"

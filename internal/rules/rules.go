@@ -4,7 +4,7 @@
 //   - ValidateCreate, ValidateUpdate, MissingFromDraft and ValidateRequest evaluate the static rules.
 //   - CheckReferences holds a procedure against the catalogue, SelectCertificateProcedure tells which certificate
 //     procedure a key gets.
-//   - Warnings and SerialRanges find what is worth knowing before anyone signs.
+//   - Warnings, ClosedReferences and SerialRanges find what is worth knowing without refusing anything.
 //
 // Everything is pure. Operator, host and plugin use the same functions. The package may import the API types, the
 // request, the domain tree and the API machinery's validation; it knows neither Kubernetes clients nor HTTP.
