@@ -82,15 +82,15 @@ func (s *SerialRanges) Overlaps(name string, r SerialRange, limit int) []Overlap
 	var found []Overlap
 	s.root.visit(r, func(other *rangeNode) bool {
 		if len(found) < limit && other.name != name {
-			found = append(found, Overlap{Name: other.name, Range: other.span, Common: common(r, other.span)})
+			found = append(found, Overlap{Name: other.name, Range: other.span, Common: intersection(r, other.span)})
 		}
 		return len(found) < limit
 	})
 	return found
 }
 
-// common is the range that two overlapping ranges share.
-func common(a, b SerialRange) SerialRange {
+// intersection is the range that two overlapping ranges share.
+func intersection(a, b SerialRange) SerialRange {
 	shared := a
 	if compareSerials(b.From, a.From) > 0 {
 		shared.From = b.From
