@@ -5,9 +5,7 @@ cd "$(dirname "$0")/.."
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 
-git ls-files -z -co --exclude-standard --deduplicate | while IFS= read -r -d '' file; do
-  if [ -e "$file" ]; then printf '%s\0' "$file"; fi
-done | tar --null -T - -cf - | tar -xf - -C "$copy"
+hack/copy.sh "$copy"
 git -C "$copy" init -q
 git -C "$copy" add -A
 "$copy/hack/generate.sh" "$copy"
