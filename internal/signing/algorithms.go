@@ -116,28 +116,36 @@ func chooseDigest(digest algorithm) (crypto.Hash, error) {
 }
 
 // pssSaltLength reads RSASSA-PSS-params (RFC 4055, section 3.1): both hashes must be the digest of the signature, and the
-// salt at least as long. The defaults, which stand for SHA-1, are refused with them.
+// salt at least as long. What is left out has a default, and those stand for SHA-1.
 func pssSaltLength(parameters []byte, digest crypto.Hash) (int, error) {
 	outer := newReader(parameters)
 	body := outer.inside(asn1.SEQUENCE, "the RSA-PSS parameters")
 	outer.end("the RSA-PSS parameters")
-	hash := body.inside(constructed0, "the RSA-PSS hash algorithm (the default is SHA-1)")
+	hash := body.notDefault(constructed0, "the RSA-PSS hash algorithm", "SHA-1")
 	hash.expectDigest(digest, "the RSA-PSS hash algorithm")
 	hash.end("the RSA-PSS hash algorithm")
-	explicit := body.inside(constructed1, "the RSA-PSS mask generation (the default uses SHA-1)")
+	explicit := body.notDefault(constructed1, "the hash algorithm of MGF1", "SHA-1")
 	mask := explicit.inside(asn1.SEQUENCE, "the RSA-PSS mask generation")
 	explicit.end("the RSA-PSS mask generation")
 	mask.expectOID(oidMGF1, "the mask generation function MGF1")
 	mask.expectDigest(digest, "the hash algorithm of MGF1")
 	mask.end("the RSA-PSS mask generation")
-	salt := body.inside(constructed2, "the RSA-PSS salt length (the default is 20)")
+	salt := body.notDefault(constructed2, "the RSA-PSS salt length", "20")
 	length := salt.smallInteger("the RSA-PSS salt length")
 	salt.end("the RSA-PSS salt length")
 	body.end("the RSA-PSS parameters, whose trailer field must be the default")
 	if !body.failed() && (length < digest.Size() || length > maxRSABits/8) {
-		body.fail("the RSA-PSS salt has %d bytes; expected at least %d, the length of the digest", length, digest.Size())
+		body.fail("the RSA-PSS salt length is %d; expected at least %d, the length of the digest", length, digest.Size())
 	}
 	return length, *body.failure
+}
+
+// notDefault reads an explicitly tagged parameter that must not be left out.
+func (r *reader) notDefault(tag asn1.Tag, what, value string) *reader {
+	if !r.failed() && !r.next(tag) {
+		r.fail("%s is the default, %s; expected the digest of the signature, or for the salt its length", what, value)
+	}
+	return r.inside(tag, what)
 }
 
 // expectDigest reads the AlgorithmIdentifier of a digest that must be the expected one.

@@ -32,8 +32,8 @@ func (s *signedData) signerCertificates() [][]byte {
 }
 
 func (id signerID) names(c certificateNames) bool {
-	if id.keyID != nil {
-		return bytes.Equal(id.keyID, c.keyID)
+	if id.byKeyID {
+		return len(id.keyID) > 0 && bytes.Equal(id.keyID, c.keyID)
 	}
 	return bytes.Equal(id.issuer, c.issuer) && bytes.Equal(id.serial, c.serial)
 }
@@ -76,9 +76,10 @@ func (r *reader) subjectKeyID() []byte {
 	return nil
 }
 
-// unregisteredKeyProblem says what is wrong with the key of a certificate that the register does not list, so that a
-// key that no register could make good is not called unknown. It reads the key, it does nothing with it.
-func unregisteredKeyProblem(certificate []byte) string {
+// unreadKeyProblem says what is wrong with the key of a certificate that the register does not list or crypto/x509 does
+// not read, so that a key that no register could make good is not called unknown. It reads the key, and does nothing
+// with it.
+func unreadKeyProblem(certificate []byte) string {
 	names, err := readCertificateNames(certificate)
 	if err != nil {
 		return err.Error()

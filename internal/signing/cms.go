@@ -5,7 +5,6 @@ package signing
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"time"
 
@@ -36,8 +35,9 @@ type signedData struct {
 
 // signerID names the signer's certificate, either by issuer and serial number or by its subject key identifier.
 type signerID struct {
-	issuer, serial []byte // Name, whole; INTEGER, contents
+	byKeyID        bool
 	keyID          []byte
+	issuer, serial []byte // Name, whole; INTEGER, contents
 }
 
 // algorithm is an AlgorithmIdentifier. parameters is the whole element, nil where there is none.
@@ -130,7 +130,7 @@ func (r *reader) certificates() [][]byte {
 func (s *signedData) readSigner(r *reader) {
 	version, expected := r.smallInteger("the version of the signer"), 1
 	if r.next(tag0) {
-		expected = 3
+		expected, s.signer.byKeyID = 3, true
 		s.signer.keyID = r.contents(tag0, "the signer's subject key identifier")
 	} else {
 		name := r.inside(asn1.SEQUENCE, "the signer's issuer and serial number")
@@ -227,17 +227,14 @@ func (r *reader) time(what string) time.Time {
 		return time.Time{}
 	}
 	parsed, err := time.Parse(layout, text)
-	if err == nil && parsed.Format(layout) != text {
-		err = errors.New("not in its shortest form")
+	if err != nil || parsed.Format(layout) != text {
+		r.fail("%s is %q; expected a date and time in UTC with seconds, like %s", what, shown(text), layout)
 	}
 	if tag == asn1.UTCTime && parsed.Year() >= 2050 {
 		parsed = parsed.AddDate(-100, 0, 0) // Go takes 50 to 68 for this century
 	}
-	if err == nil && tag == asn1.GeneralizedTime && parsed.Year() >= 1950 && parsed.Year() < 2050 {
-		err = errors.New("a time from 1950 to 2049 is a UTCTime")
-	}
-	if err != nil {
-		r.fail("%s is not a DER time in UTC with seconds: %v", what, err)
+	if tag == asn1.GeneralizedTime && parsed.Year() >= 1950 && parsed.Year() < 2050 {
+		r.fail("%s is the GeneralizedTime %q; expected a UTCTime for the years 1950 to 2049", what, shown(text))
 	}
 	return parsed
 }

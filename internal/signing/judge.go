@@ -88,7 +88,7 @@ func (s *signedData) authenticate(register *Register) (*listing, []byte, *refusa
 }
 
 func refuseUnregistered(certificate []byte) *refusal {
-	if problem := unregisteredKeyProblem(certificate); problem != "" {
+	if problem := unreadKeyProblem(certificate); problem != "" {
 		return refuse(v1alpha1.ReasonWeakAlgorithm, "the signer's certificate is not allowed: %s", problem)
 	}
 	return refuse(v1alpha1.ReasonUnknownSigner, "the signer's certificate (SHA-256 fingerprint %s) is not in the CM host's register of officers: have it registered, or sign with a registered one", fingerprint(certificate))
@@ -173,7 +173,7 @@ func (s subject) turns() []time.Time {
 
 func officerActive(s subject) *refusal {
 	if state := s.listed.officer.State; state != request.Active {
-		return refuse(v1alpha1.ReasonOfficerClosed, "officer %s is %s in the CM host's register; expected %s", shown(s.listed.officer.ID), shown(state), request.Active)
+		return refuse(v1alpha1.ReasonOfficerClosed, "the state of officer %s in the CM host's register is %q; expected %q", shown(s.listed.officer.ID), shown(state), request.Active)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ type Register struct {
 	byCertificate map[string]*listing
 }
 
-// listing is one certificate that the register lists.
+// listing is one certificate that the register lists. certificate is nil if weakness or problem says why it cannot be used.
 type listing struct {
 	officer     *Officer
 	certificate *x509.Certificate
@@ -67,15 +67,19 @@ func NewRegister(officers []Officer, tree domains.Tree) *Register {
 }
 
 func newListing(officer *Officer, der []byte) *listing {
+	listed := &listing{officer: officer}
 	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		return &listing{officer: officer, problem: "the register lists it, but it cannot be read: " + shown(err.Error())}
+	switch {
+	case err != nil && unreadKeyProblem(der) != "":
+		listed.weakness = unreadKeyProblem(der)
+	case err != nil:
+		listed.problem = "the register lists it, but it cannot be read: " + shown(err.Error())
+	case keyProblem(certificate.PublicKey) != "":
+		listed.weakness = keyProblem(certificate.PublicKey)
+	default:
+		listed.certificate, listed.publicKey = certificate, publicKeyOf(certificate)
 	}
-	weakness := keyProblem(certificate.PublicKey)
-	if weakness != "" {
-		return &listing{officer: officer, certificate: certificate, weakness: weakness}
-	}
-	return &listing{officer: officer, certificate: certificate, publicKey: publicKeyOf(certificate)}
+	return listed
 }
 
 // publicKeyOf encodes the key of a certificate anew, so that equal keys are equal bytes. The key is an allowed one.
