@@ -221,7 +221,7 @@ func officerCoversDomains(s subject) *refusal {
 
 func notTooOld(s subject) *refusal {
 	if s.terms.Now.After(s.verdict.SignedAt.Add(s.terms.MaxSignatureAge)) {
-		return refuse(v1alpha1.ReasonSignatureExpired, "signed at %s; a signature can be used for %v: sign again", instant(s.verdict.SignedAt), s.terms.MaxSignatureAge)
+		return refuse(v1alpha1.ReasonSignatureExpired, "signed at %s; a signature can be used for %s: sign again", instant(s.verdict.SignedAt), days(s.terms.MaxSignatureAge))
 	}
 	return nil
 }
@@ -234,18 +234,35 @@ func notInFuture(s subject) *refusal {
 }
 
 func sameProcedure(s subject) *refusal {
-	if found := s.verdict.Request.Procedure.Name; found != s.terms.ProcedureName {
-		return refuse(v1alpha1.ReasonOtherProcedure, "Procedure name: expected %q, signed %q", shown(s.terms.ProcedureName), shown(found))
+	if s.verdict.Request.Procedure.Name == s.terms.ProcedureName {
+		return nil
 	}
-	return nil
+	return refuse(v1alpha1.ReasonOtherProcedure, "signed for another procedure; %s", s.mixedUp())
 }
 
 func sameAudience(s subject) *refusal {
-	if found := s.verdict.Request.Audience; found != s.terms.Audience {
-		return refuse(v1alpha1.ReasonOtherHost, "Audience: expected %q, signed %q", shown(s.terms.Audience), shown(found))
+	if s.verdict.Request.Audience == s.terms.Audience {
+		return nil
 	}
-	return nil
+	return refuse(v1alpha1.ReasonOtherHost, "signed for another CM host; %s", s.mixedUp())
+}
+
+// mixedUp names what the request was expected to be for and what it is for.
+func (s subject) mixedUp() string {
+	var list differences
+	list.add("Procedure name", s.terms.ProcedureName, s.verdict.Request.Procedure.Name)
+	list.add("Audience", s.terms.Audience, s.verdict.Request.Audience)
+	return list.String()
 }
 
 // instant writes a time for people.
 func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// days writes a duration for people, in days where it is that.
+func days(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d%day == 0 {
+		return fmt.Sprintf("%d days", d/day)
+	}
+	return d.String()
+}

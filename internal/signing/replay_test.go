@@ -21,13 +21,13 @@ func TestMixUp(t *testing.T) {
 		reason   string
 		mentions []string
 	}{
-		{"an approval abandoned years ago", nil, now.AddDate(-3, 0, 0), v1alpha1.ReasonSignatureExpired, []string{"2023-11-22", "720h"}},
+		{"an approval abandoned years ago", nil, now.AddDate(-3, 0, 0), v1alpha1.ReasonSignatureExpired, []string{"2023-11-22", "30 days"}},
 		{"an approval a second too old", nil, now.Add(-maxAge - time.Second), v1alpha1.ReasonSignatureExpired, []string{"2026-10-23T11:59:59Z"}},
 		{"signed in the future", nil, now.Add(time.Hour), futureReason, []string{"2026-11-22T13:00:00Z"}},
-		{"for another host", func(r *request.Request) { r.Audience = "test.example.com" }, now, v1alpha1.ReasonOtherHost, []string{`"cm.example.com"`, `"test.example.com"`}},
-		{"for a host whose name differs in its case", func(r *request.Request) { r.Audience = "CM.example.com" }, now, v1alpha1.ReasonOtherHost, []string{`"CM.example.com"`}},
-		{"for another procedure", func(r *request.Request) { r.Procedure.Name = "Visitor card" }, now, v1alpha1.ReasonOtherProcedure, []string{`"Employee card"`, `"Visitor card"`}},
-		{"for another procedure of another host", func(r *request.Request) { r.Procedure.Name, r.Audience = "Visitor card", "x" }, now, v1alpha1.ReasonOtherProcedure, nil},
+		{"for another host", func(r *request.Request) { r.Audience = "test.example.com" }, now, v1alpha1.ReasonOtherHost, []string{"Audience: expected cm.example.com, signed test.example.com"}},
+		{"for a host whose name differs in its case", func(r *request.Request) { r.Audience = "CM.example.com" }, now, v1alpha1.ReasonOtherHost, []string{"signed CM.example.com"}},
+		{"for another procedure", func(r *request.Request) { r.Procedure.Name = "Visitor card" }, now, v1alpha1.ReasonOtherProcedure, []string{"Procedure name: expected Employee card, signed Visitor card"}},
+		{"for another procedure of another host", func(r *request.Request) { r.Procedure.Name, r.Audience = "Visitor card", "x" }, now, v1alpha1.ReasonOtherProcedure, []string{"Procedure name: ", "Audience: expected cm.example.com, signed x"}},
 		{"of another host, too old", func(r *request.Request) { r.Audience = "x" }, now.AddDate(-1, 0, 0), v1alpha1.ReasonSignatureExpired, nil},
 	} {
 		officer, signed := signingtest.New(t, "officer"), employeeCard()

@@ -57,28 +57,22 @@ func countOnce(verdict Verdict, earlier []Verdict, counts []Count, names []strin
 
 // differs says how a signed request is not the wanted one.
 func differs(wanted, signed request.Request) (reason, message string) {
-	var differences []string
-	differ := func(label, expected, found string) {
-		if expected != found {
-			differences = append(differences, fmt.Sprintf("%s: expected %s, signed %s", label, shown(expected), shown(found)))
-		}
-	}
-	differ("Audience", wanted.Audience, signed.Audience)
-	differ("Revision", fmt.Sprint(wanted.Revision), fmt.Sprint(signed.Revision))
+	var list differences
+	list.add("Audience", wanted.Audience, signed.Audience)
+	list.add("Revision", fmt.Sprint(wanted.Revision), fmt.Sprint(signed.Revision))
 	for _, d := range request.Differences(wanted.Procedure, signed.Procedure) {
-		differ(d.Label, orNone(d.Old), orNone(d.New))
+		list.add(d.Label, d.Old, d.New)
 	}
-	if len(differences) == 0 {
-		differ("Digest", digestOf(wanted), digestOf(signed))
+	if len(list) == 0 {
+		list.add("Digest", digestOf(wanted), digestOf(signed))
 	}
-	list := strings.Join(differences, "; ")
 	switch {
 	case signed.Revision < wanted.Revision:
-		return v1alpha1.ReasonSuperseded, "signed for an earlier revision; " + list
+		return v1alpha1.ReasonSuperseded, "signed for an earlier revision; " + list.String()
 	case signed.Revision > wanted.Revision:
-		return v1alpha1.ReasonRevisionAhead, "signed for a later revision; " + list
+		return v1alpha1.ReasonRevisionAhead, "signed for a later revision; " + list.String()
 	}
-	return v1alpha1.ReasonContentDiffers, "signed with other content; " + list + ": sign the request as it is now"
+	return v1alpha1.ReasonContentDiffers, "signed with other content; " + list.String() + ": sign the request as it is now"
 }
 
 // digestOf is a request's digest, for requests whose fields look alike.
@@ -90,9 +84,20 @@ func digestOf(r request.Request) string {
 	return digest
 }
 
+// differences are fields that are not what was expected, for a message.
+type differences []string
+
+func (d *differences) add(label, expected, signed string) {
+	if expected != signed {
+		*d = append(*d, fmt.Sprintf("%s: expected %s, signed %s", label, orNone(expected), orNone(signed)))
+	}
+}
+
+func (d differences) String() string { return strings.Join(d, "; ") }
+
 func orNone(value string) string {
 	if value == "" {
 		return "(none)"
 	}
-	return value
+	return shown(value)
 }
