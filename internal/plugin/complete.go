@@ -1,0 +1,24 @@
+package plugin
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+)
+
+// completeProcedures completes the names of TokenProcedures in the namespace.
+func (s *session) completeProcedures(command *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	namespace, err := s.namespace()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var list v1alpha1.TokenProcedureList
+	if err := s.list(command.Context(), &list, namespace); err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	names := make([]string, len(list.Items))
+	for i, item := range list.Items {
+		names[i] = item.Name + "\t" + string(item.Spec.Procedure.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,97 @@
+package plugin
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tokenprocedures/token-procedure-operator/internal/plugin/terminal"
+)
+
+// OutputVersion is the apiVersion of everything that -o json and -o yaml print. Within a version members are only added.
+const OutputVersion = "plugin.tokenprocedures.dev/v1"
+
+// outputFlags choose between text for people and a stable form for programs.
+type outputFlags struct {
+	format string
+}
+
+func (f *outputFlags) add(command *cobra.Command) {
+	command.Flags().StringVarP(&f.format, "output", "o", "", "json or yaml, in the stable form that docs/commands/output.md describes; text for people without it")
+	cobra.CheckErr(command.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+// structured tells whether the output is for programs.
+func (f *outputFlags) structured() bool { return f.format != "" }
+
+// print writes a result in the chosen form; text writes it for people.
+func (f *outputFlags) print(s *session, result document, text func()) error {
+	if f.format == "" {
+		text()
+		return nil
+	}
+	result.stamp()
+	encoded, err := encode(f.format, result)
+	if err != nil {
+		return err
+	}
+	_, err = s.Out.Write(encoded)
+	return err
+}
+
+// encode writes JSON or YAML that is safe on a terminal.
+func encode(format string, result any) ([]byte, error) {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(result); err != nil {
+		return nil, err
+	}
+	switch format {
+	case "json":
+		return escapeJSON(buffer.Bytes()), nil
+	case "yaml":
+		converted, err := yaml.JSONToYAML(buffer.Bytes())
+		if err != nil || !unsafeLines(converted) {
+			return converted, err
+		}
+		return escapeJSON(buffer.Bytes()), nil // JSON is YAML too, and can escape everything
+	default:
+		return nil, usagef("-o %s is not known: expected json or yaml", strconv.Quote(format))
+	}
+}
+
+func unsafeLines(text []byte) bool {
+	for _, line := range bytes.Split(text, []byte("\n")) {
+		if terminal.Unsafe(string(line)) {
+			return true
+		}
+	}
+	return false
+}
+
+// escapeJSON escapes what a terminal might act on; outside of strings JSON has only ASCII.
+func escapeJSON(text []byte) []byte {
+	escaped := make([]byte, 0, len(text))
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		switch {
+		case r == '\n' || !terminal.Unsafe(string(text[:size])):
+			escaped = append(escaped, text[:size]...)
+		case r > 0xffff:
+			escaped = fmt.Appendf(escaped, `\u%04x\u%04x`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
+		default:
+			escaped = fmt.Appendf(escaped, `\u%04x`, r)
+		}
+		text = text[size:]
+	}
+	return escaped
+}
+
+func decimal(number int64) string { return strconv.FormatInt(number, 10) }

@@ -1,0 +1,114 @@
+package plugin
+
+import "time"
+
+// document is what -o json and -o yaml print: every one names its version and kind.
+type document interface{ stamp() }
+
+// Header begins every document.
+type Header struct {
+	APIVersion string `json:"apiVersion" doc:"plugin.tokenprocedures.dev/v1; within a version members are only added"`
+	Kind       string `json:"kind" doc:"the kind of document, as in the heading"`
+}
+
+func (h *Header) set(kind string) { h.APIVersion, h.Kind = OutputVersion, kind }
+
+// DigestList is the output of digest.
+type DigestList struct {
+	Header
+	Items []Digest `json:"items" doc:"one for each procedure, in the order of the command line or the files"`
+}
+
+func (l *DigestList) stamp() { l.set("DigestList") }
+
+// Digest identifies the request of a procedure.
+type Digest struct {
+	Namespace string `json:"namespace,omitempty" doc:"of the TokenProcedure; absent where a file names none"`
+	Name      string `json:"name" doc:"of the TokenProcedure"`
+	Audience  string `json:"audience" doc:"of the CM host that the request is for"`
+	Revision  int64  `json:"revision" doc:"in the request"`
+	Digest    string `json:"digest" doc:"sha256: and 64 hexadecimal digits"`
+}
+
+// ProcedureStatusList is the output of status and of pending.
+type ProcedureStatusList struct {
+	Header
+	Items []ProcedureStatus `json:"items" doc:"one for each TokenProcedure"`
+}
+
+func (l *ProcedureStatusList) stamp() { l.set("ProcedureStatusList") }
+
+// ProcedureStatus is what the operator says of a procedure.
+type ProcedureStatus struct {
+	Namespace        string        `json:"namespace" doc:"of the TokenProcedure"`
+	Name             string        `json:"name" doc:"of the TokenProcedure"`
+	Procedure        string        `json:"procedure" doc:"name of the procedure on the CM host"`
+	CMHost           string        `json:"cmHost" doc:"name of the CMHost"`
+	Revision         int64         `json:"revision,omitempty" doc:"spec.revision; absent in a draft without one"`
+	Deleting         bool          `json:"deleting,omitempty" doc:"the object is being deleted"`
+	Gates            []Gate        `json:"gates" doc:"Validated, Signed, Synced, Ready, in this order"`
+	Request          *RequestID    `json:"request,omitempty" doc:"the request that officers must sign now; absent while nobody is asked to"`
+	Signatures       []SignatureOf `json:"signatures" doc:"signatures over that request, one per officer"`
+	CouldSign        []OfficerName `json:"couldSign,omitempty" doc:"officers who may sign and have not; absent where that is not known or nobody is asked"`
+	CouldSignUnknown string        `json:"couldSignUnknown,omitempty" doc:"why it is not known who could sign"`
+	Host             *HostCopy     `json:"host,omitempty" doc:"what the CM host has; absent while it has nothing"`
+	Warnings         []Finding     `json:"warnings" doc:"things worth knowing before anyone signs"`
+	Next             string        `json:"next" doc:"what happens next, for people"`
+}
+
+// Gate is a condition.
+type Gate struct {
+	Type    string `json:"type" doc:"of the condition"`
+	Status  string `json:"status" doc:"True, False or Unknown"`
+	Reason  string `json:"reason" doc:"of the condition; NotSeen where the operator has not looked at this generation"`
+	Message string `json:"message,omitempty" doc:"of the condition, for people"`
+}
+
+// RequestID identifies a request.
+type RequestID struct {
+	Revision int64  `json:"revision" doc:"in the request"`
+	Digest   string `json:"digest" doc:"sha256: and 64 hexadecimal digits"`
+}
+
+// OfficerName names an administration officer.
+type OfficerName struct {
+	ID      string `json:"id" doc:"in the CM host's register"`
+	Subject string `json:"subject" doc:"of the officer's certificate"`
+}
+
+// SignatureOf says who signed, and when.
+type SignatureOf struct {
+	Officer  OfficerName `json:"officer" doc:"who signed"`
+	SignedAt time.Time   `json:"signedAt" doc:"the signing time inside the signature"`
+	Object   string      `json:"object,omitempty" doc:"the ProcedureSignature or file that holds it; absent where only the CM host has it"`
+}
+
+// HostCopy is what the CM host has of a procedure.
+type HostCopy struct {
+	Revision   int64     `json:"revision" doc:"0 for a procedure that was made elsewhere, without evidence"`
+	State      string    `json:"state" doc:"Active or Closed"`
+	Digest     string    `json:"digest,omitempty" doc:"of the request that was accepted last"`
+	AcceptedAt time.Time `json:"acceptedAt,omitzero" doc:"when the CM host accepted it"`
+}
+
+// Finding is a broken rule or a warning.
+type Finding struct {
+	File     string `json:"file,omitempty" doc:"where it is, as named on the command line"`
+	Line     int    `json:"line,omitempty" doc:"in the file, from 1"`
+	Object   string `json:"object,omitempty" doc:"kind and name"`
+	Severity string `json:"severity,omitempty" doc:"error or warning"`
+	Field    string `json:"field,omitempty" doc:"path of the field at fault"`
+	Reason   string `json:"reason" doc:"one word, as in conditions"`
+	Message  string `json:"message" doc:"what was found and what to do"`
+}
+
+// VersionInfo is the output of version.
+type VersionInfo struct {
+	Header
+	Version string `json:"version" doc:"of the program"`
+	Go      string `json:"go" doc:"that it was built with"`
+	API     string `json:"api" doc:"group and version of the custom resources"`
+	PKCS11  bool   `json:"pkcs11" doc:"whether this build can use smart cards and HSMs"`
+}
+
+func (v *VersionInfo) stamp() { v.set("VersionInfo") }

@@ -1,0 +1,283 @@
+package plugin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/keys"
+	"github.com/tokenprocedures/token-procedure-operator/internal/plugin/terminal"
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
+	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
+)
+
+type signOptions struct {
+	from    sourceFlags
+	hosts   hostFlags
+	keys    keyFlags
+	out     string
+	name    string
+	output  outputFlags
+	yes     bool
+	apply   bool
+	closing bool
+}
+
+func newSignCommand(s *session) *cobra.Command {
+	var o signOptions
+	command := &cobra.Command{
+		Use:   "sign [NAME...] [-f FILE --audience AUDIENCE] --key KEY [--cert FILE]",
+		Short: "Sign procedures as an administration officer",
+		Long: `Sign one or more procedures with your own key.
+
+Each request is shown first, as parsed from the very bytes that will be signed: for which CM host, which revision it
+replaces, every field under the labels of the desktop program, what changes, warnings. Nothing is taken from a status.
+You confirm each one; --yes is for scripts.
+
+You sign only for audiences that your own configuration lists (~/.config/kubectl-tokenproc/config.yaml, or below
+$XDG_CONFIG_HOME: "audiences: [cm.example.com]"), or that --audience names.
+
+The result is a ProcedureSignature manifest: on the standard output, in a file with --out, or in the cluster with
+--apply. A ProcedureSignature never changes; its name has the revision and the beginning of your certificate's SHA-256
+fingerprint.
+
+Passphrases and PINs are asked for on the terminal, or read with --pin-file; they are never on the command line.`,
+		Example: `  # sign what is in the cluster, and put the signature there
+  kubectl tokenproc sign employee-card -n pki --key file:officer.key --cert officer.crt --apply
+
+  # sign offline, for git
+  kubectl tokenproc sign -f employee-card.yaml --audience cm.example.com --key pkcs12:officer.p12 --out employee-card-signature.yaml
+
+  # with a smart card, the whole folder, one confirmation each
+  kubectl tokenproc sign -f procedures/ --key 'pkcs11:token=Officer;object=Signature?module-path=/usr/lib/opensc-pkcs11.so' --apply
+
+  # the request that closes the procedure at the host, before deleting the object
+  kubectl tokenproc sign employee-card -n pki --close --key file:officer.key --cert officer.crt --apply`,
+		ValidArgsFunction: s.completeProcedures,
+		RunE: func(command *cobra.Command, names []string) error {
+			return o.run(command.Context(), s, names)
+		},
+	}
+	o.from.add(command)
+	o.hosts.add(command)
+	o.keys.add(command)
+	o.output.add(command)
+	flags := command.Flags()
+	flags.StringVar(&o.out, "out", "", "write the manifest to this file instead of the standard output")
+	flags.StringVar(&o.name, "name", "", "name of the ProcedureSignature, instead of the one made of procedure, revision and certificate")
+	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask for confirmation")
+	flags.BoolVar(&o.apply, "apply", false, "create the ProcedureSignature in the cluster")
+	flags.BoolVar(&o.closing, "close", false, "sign the closing request: the CM host's content with state Closed")
+	cobra.CheckErr(command.MarkFlagFilename("out", "yaml"))
+	command.MarkFlagsMutuallyExclusive("apply", "out")
+	return command
+}
+
+// draft is a request before it is signed, with what the officer needs to see.
+type unsigned struct {
+	source    *source
+	request   request.Request
+	canonical []byte
+	replaces  baseline
+}
+
+func (o *signOptions) run(ctx context.Context, s *session, names []string) error {
+	prepared, err := o.prepare(ctx, s, names)
+	if err != nil {
+		return err
+	}
+	if o.name != "" && len(prepared) > 1 {
+		return usagef("--name is for one procedure; these are %d", len(prepared))
+	}
+	key, err := o.keys.open(s)
+	if err != nil {
+		return err
+	}
+	signatures, err := o.signEach(ctx, s, key, prepared)
+	return errors.Join(err, key.Close(), o.write(s, signatures))
+}
+
+// prepare finds every request before the first is shown: an officer who has begun to sign is not stopped half way by
+// something that could have been known.
+func (o *signOptions) prepare(ctx context.Context, s *session, names []string) ([]unsigned, error) {
+	sources, err := o.from.load(ctx, s, names)
+	if err != nil {
+		return nil, err
+	}
+	prepared := make([]unsigned, len(sources))
+	for i := range sources {
+		if prepared[i], err = o.prepareOne(ctx, s, &sources[i]); err != nil {
+			return nil, err
+		}
+	}
+	return prepared, nil
+}
+
+func (o *signOptions) prepareOne(ctx context.Context, s *session, from *source) (unsigned, error) {
+	if from.audience == "" {
+		return unsigned{}, usagef("%s: for which CM host do you sign? Name its audience with --audience", from.where)
+	}
+	if err := maySignFor(from.audience, o.from.audience); err != nil {
+		return unsigned{}, err
+	}
+	replaces, err := findBaseline(ctx, s, &o.hosts, from)
+	if err != nil {
+		return unsigned{}, err
+	}
+	wanted, err := from.request()
+	if o.closing {
+		wanted, err = closingRequest(from, replaces)
+	}
+	if err != nil {
+		return unsigned{}, err
+	}
+	canonical, err := wanted.Bytes()
+	return unsigned{source: from, request: wanted, canonical: canonical, replaces: replaces}, err
+}
+
+func (o *signOptions) signEach(ctx context.Context, s *session, key *keys.Key, prepared []unsigned) ([]v1alpha1.ProcedureSignature, error) {
+	var signatures []v1alpha1.ProcedureSignature
+	var declined error
+	for i, one := range prepared {
+		confirmed, err := o.confirm(s, key, one, i+1, len(prepared))
+		if err != nil {
+			return signatures, err
+		}
+		if !confirmed {
+			declined = declinedf("not signed, as you said: %s", one.source.where)
+			continue
+		}
+		der, err := signing.Sign(one.canonical, key.Certificate, key.Signer, time.Now())
+		if err != nil {
+			return signatures, err
+		}
+		signature := o.manifest(one, key, der)
+		signatures = append(signatures, signature)
+		if o.apply {
+			if err := applySignature(ctx, s, &signature); err != nil {
+				return signatures, err
+			}
+		}
+	}
+	return signatures, declined
+}
+
+// confirm shows a request and asks whether to sign it.
+func (o *signOptions) confirm(s *session, key *keys.Key, one unsigned, number, count int) (bool, error) {
+	style := terminal.StyleFor(s.ErrOut)
+	s.note("%s\n", style.Strong(fmt.Sprintf("Request %d of %d: %s", number, count, one.source.where)))
+	if err := showRequest(s.ErrOut, one.canonical, one.replaces, signWarnings(one, key, time.Now())); err != nil {
+		return false, err
+	}
+	s.note("\nSigning as %s\n", subjectOf(key))
+	if o.yes {
+		return true, nil
+	}
+	prompter, err := terminal.NewPrompter(s.In, s.ErrOut)
+	if errors.Is(err, terminal.ErrNoTerminal) {
+		return false, usagef("there is no terminal to confirm on: look at the request above, then repeat with --yes")
+	}
+	if err != nil {
+		return false, err
+	}
+	defer prompter.Close() //nolint:errcheck // nothing was written
+	return prompter.Confirm("Sign this request for " + one.request.Audience + "?")
+}
+
+// signWarnings are things that the officer should know before signing.
+func signWarnings(one unsigned, key *keys.Key, now time.Time) []string {
+	var warnings []string
+	if own := one.replaces.revision; one.replaces.copy != nil && one.request.Revision <= own {
+		warnings = append(warnings, fmt.Sprintf("the CM host has revision %d already and will refuse revision %d: raise spec.revision first", own, one.request.Revision))
+	}
+	if now.Before(key.Certificate.NotBefore) {
+		warnings = append(warnings, "your certificate is valid from "+timestamp(key.Certificate.NotBefore)+" only: the signature will not count before")
+	}
+	if now.After(key.Certificate.NotAfter) {
+		warnings = append(warnings, "your certificate expired on "+timestamp(key.Certificate.NotAfter)+": the signature will not count")
+	}
+	return warnings
+}
+
+func (o *signOptions) manifest(one unsigned, key *keys.Key, der []byte) v1alpha1.ProcedureSignature {
+	name := o.name
+	if name == "" {
+		name = signatureName(one.source.procedure.Name, one.request.Revision, key.Certificate.Raw)
+	}
+	return v1alpha1.ProcedureSignature{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "ProcedureSignature"},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: one.source.procedure.Namespace},
+		Spec: v1alpha1.ProcedureSignatureSpec{
+			ProcedureRef: v1alpha1.TokenProcedureReference{Name: one.source.procedure.Name},
+			Signature:    base64.StdEncoding.EncodeToString(der),
+		},
+	}
+}
+
+// signatureName is unique for procedure, revision and certificate, because a ProcedureSignature's name cannot be used again.
+func signatureName(procedure string, revision int64, certificate []byte) string {
+	fingerprint := sha256.Sum256(certificate)
+	suffix := fmt.Sprintf("-r%d-%s", revision, hex.EncodeToString(fingerprint[:4]))
+	const longest = 253
+	return procedure[:min(len(procedure), longest-len(suffix))] + suffix
+}
+
+// applySignature creates a signature in the cluster. That the same approval is there already is no error.
+func applySignature(ctx context.Context, s *session, signature *v1alpha1.ProcedureSignature) error {
+	cluster, err := s.client()
+	if err != nil {
+		return err
+	}
+	created := signature.DeepCopy()
+	if created.Namespace == "" {
+		if created.Namespace, err = s.namespace(); err != nil {
+			return err
+		}
+	}
+	key := client.ObjectKeyFromObject(created)
+	err = cluster.Create(ctx, created, client.FieldOwner("kubectl-tokenproc"))
+	if !apierrors.IsAlreadyExists(err) {
+		if err == nil {
+			s.note("proceduresignature.cm.tokenprocedures.dev/%s created\n", created.Name)
+		}
+		return explain(err, fmt.Sprintf("ProcedureSignature %s", key))
+	}
+	var existing v1alpha1.ProcedureSignature
+	if err := s.get(ctx, key, &existing, "ProcedureSignature"); err != nil {
+		return err
+	}
+	theirs, ours := signedRequest(existing.Spec.Signature), signedRequest(signature.Spec.Signature)
+	if theirs != nil && ours != nil && sameRequest(*theirs, *ours) {
+		s.note("proceduresignature.cm.tokenprocedures.dev/%s unchanged: you have signed this request already (if it was too long ago, delete it or give --name)\n", key.Name)
+		return nil
+	}
+	return fmt.Errorf("ProcedureSignature %s exists and holds a signature of something else: delete it, or give this one another name with --name", key)
+}
+
+func sameRequest(a, b request.Request) bool {
+	first, firstErr := a.Digest()
+	second, secondErr := b.Digest()
+	return firstErr == nil && secondErr == nil && first == second
+}
+
+// write writes the manifests of what was signed, unless they are in the cluster.
+func (o *signOptions) write(s *session, signatures []v1alpha1.ProcedureSignature) error {
+	if o.apply && !o.output.structured() || len(signatures) == 0 {
+		return nil
+	}
+	objects := make([]any, len(signatures))
+	for i := range signatures {
+		objects[i] = &signatures[i]
+	}
+	return writeManifests(s, objects, o.out, o.output.format)
+}
