@@ -4,34 +4,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ProcedureState is the state of a token procedure on the CM host.
-// +kubebuilder:validation:Enum="";Active;Closed
-type ProcedureState string
-
-const (
-	// StateActive means that tokens can be issued with the procedure.
-	StateActive ProcedureState = "Active"
-	// StateClosed means that the procedure is kept, but no longer used. Nothing signed is ever deleted from a CM host.
-	StateClosed ProcedureState = "Closed"
-)
-
-// StorageProfile is the kind of token that a procedure issues.
-// +kubebuilder:validation:Enum="";SmartCard;PKCS12;PKCS10;AttributeCertificateFile;Data
-type StorageProfile string
-
-const (
-	// StorageProfileSmartCard issues smart cards.
-	StorageProfileSmartCard StorageProfile = "SmartCard"
-	// StorageProfilePKCS12 issues PKCS#12 files.
-	StorageProfilePKCS12 StorageProfile = "PKCS12"
-	// StorageProfilePKCS10 issues certificates for PKCS#10 requests, whose key the requester holds.
-	StorageProfilePKCS10 StorageProfile = "PKCS10"
-	// StorageProfileAttributeCertificateFile issues attribute certificate files.
-	StorageProfileAttributeCertificateFile StorageProfile = "AttributeCertificateFile"
-	// StorageProfileData issues plain data.
-	StorageProfileData StorageProfile = "Data"
-)
-
 // DeletionPolicy says what deleting a TokenProcedure does to the procedure on the CM host.
 // +kubebuilder:validation:Enum="";Retain;Close
 type DeletionPolicy string
@@ -43,158 +15,13 @@ const (
 	DeletionPolicyClose DeletionPolicy = "Close"
 )
 
-// IssuerCertificatePolicy says which certificates of the CA chain go onto the token.
-// +kubebuilder:validation:Enum="";StoreAll;StoreNone;StoreRoot;StoreIssuingCA
-type IssuerCertificatePolicy string
-
-const (
-	// StoreAll stores the certificates of the whole CA chain.
-	StoreAll IssuerCertificatePolicy = "StoreAll"
-	// StoreNone stores no issuer certificate.
-	StoreNone IssuerCertificatePolicy = "StoreNone"
-	// StoreRoot stores the certificate of the root CA only.
-	StoreRoot IssuerCertificatePolicy = "StoreRoot"
-	// StoreIssuingCA stores the certificate of the issuing CA only.
-	StoreIssuingCA IssuerCertificatePolicy = "StoreIssuingCA"
-)
-
-// RecoveredCertificatePolicy says whether the CAs of recovered certificates go onto the token.
-// +kubebuilder:validation:Enum="";Store;DoNotStore
-type RecoveredCertificatePolicy string
-
-const (
-	// RecoveredStore stores the CAs of recovered certificates.
-	RecoveredStore RecoveredCertificatePolicy = "Store"
-	// RecoveredDoNotStore leaves the CAs of recovered certificates out.
-	RecoveredDoNotStore RecoveredCertificatePolicy = "DoNotStore"
-)
-
-// Name is the name of an object on the CM host: the procedure itself, or something that it refers to. It begins with a
-// letter or digit, goes on with letters, digits, spaces and . _ , : + & ( ) ' - and ends with a letter, digit, full stop
-// or closing parenthesis: 1 to 128 characters in Unicode normalisation form C. An empty name counts as absent.
-// +kubebuilder:validation:MaxLength=128
-// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches("^[\\p{L}\\p{N}]([\\p{L}\\p{N} ._,:+&()'-]{0,126}[\\p{L}\\p{N}.)])?$")`,message="a name must begin with a letter or digit, go on with letters, digits, spaces and . _ , : + & ( ) ' - and end with a letter, digit, full stop or closing parenthesis: correct it to the name that the CM host shows"
-type Name string
-
-// ListedName is a Name that cannot be empty.
-// +kubebuilder:validation:MinLength=1
-// +kubebuilder:validation:MaxLength=128
-// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches("^[\\p{L}\\p{N}]([\\p{L}\\p{N} ._,:+&()'-]{0,126}[\\p{L}\\p{N}.)])?$")`,message="a name must begin with a letter or digit, go on with letters, digits, spaces and . _ , : + & ( ) ' - and end with a letter, digit, full stop or closing parenthesis: correct it to the name that the CM host shows"
-type ListedName string
-
-// SerialNumber is a card serial number in decimal, 1 to 20 digits without leading zeros, written as a string because
-// JSON programs do not keep numbers of that size. Empty counts as absent.
-// +kubebuilder:validation:MaxLength=20
-// +kubebuilder:validation:XValidation:rule="self.matches('^(0|[1-9][0-9]{0,19})?$')",message="a card serial number must be 1 to 20 decimal digits without leading zeros: write it in quotes, for example \"100000\""
-type SerialNumber string
-
 // CMHostReference names a CMHost in the same namespace.
 type CMHostReference struct {
-	// name is the name of a CMHost in the same namespace.
+	// name is the name of a CMHost in the same namespace. While there is none, the procedure waits and says CMHostNotFound.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name,omitempty"`
-}
-
-// SerialNumberRange is a range of card serial numbers, both ends included.
-// +kubebuilder:validation:XValidation:rule="!has(self.from) || !has(self.to) || !self.from.matches('^[0-9]+$') || !self.to.matches('^[0-9]+$') || size(self.from) < size(self.to) || (size(self.from) == size(self.to) && self.from <= self.to)",fieldPath=".to",messageExpression="'range.to is ' + self.to + ', below range.from, which is ' + self.from + ': a range goes from the lower to the higher number'"
-type SerialNumberRange struct {
-	// from is the first card serial number of the range, in decimal, 1 to 20 digits without leading zeros.
-	// +optional
-	From SerialNumber `json:"from,omitempty"`
-
-	// to is the last card serial number of the range, in decimal, 1 to 20 digits without leading zeros. It is at least `from`.
-	// +optional
-	To SerialNumber `json:"to,omitempty"`
-}
-
-// CardSerialNumber says whether cards carry a serial number, and from which range.
-type CardSerialNumber struct {
-	// enabled says whether a card serial number is used. Saying either is mandatory for a smart card.
-	// +optional
-	Enabled *bool `json:"enabled,omitempty"`
-
-	// range is the range that card serial numbers are taken from. It is there if and only if `enabled` is true.
-	// +optional
-	Range *SerialNumberRange `json:"range,omitempty"`
-}
-
-// IssuerCertificates says what of the CA chain goes onto the token.
-type IssuerCertificates struct {
-	// policy says which certificates of the CA chain are stored on the token.
-	// +optional
-	Policy IssuerCertificatePolicy `json:"policy,omitempty"`
-
-	// recoveredCertificates says whether the CAs of recovered certificates are stored as well, where a recovered
-	// certificate comes from another CA than those of the certificate procedures. It is absent exactly with the policy StoreNone.
-	// +optional
-	RecoveredCertificates RecoveredCertificatePolicy `json:"recoveredCertificates,omitempty"`
-}
-
-// Procedure is a token procedure: exactly what officers sign and what the CM host stores.
-// `[]`, `{}`, `""` and `false` (but for `cardSerialNumber.enabled`) count as absent.
-type Procedure struct {
-	// name is the name of the procedure on the CM host, shown there under "Token procedures".
-	// It cannot be changed once the object is not a draft any more.
-	// +required
-	Name ListedName `json:"name,omitempty"`
-
-	// state is Active or Closed.
-	// +optional
-	State ProcedureState `json:"state,omitempty"`
-
-	// domain is the domain that the procedure belongs to. None means Root.
-	// +optional
-	Domain Name `json:"domain,omitempty"`
-
-	// visibleInSubdomain makes the procedure usable from the domains below its own. It needs a domain.
-	// +optional
-	VisibleInSubdomain *bool `json:"visibleInSubdomain,omitempty"`
-
-	// storageProfile is the kind of token that is issued; it decides which other fields there are.
-	// +optional
-	StorageProfile StorageProfile `json:"storageProfile,omitempty"`
-
-	// cardSerialNumber says whether cards carry a serial number. It is required for SmartCard and absent otherwise.
-	// +optional
-	CardSerialNumber *CardSerialNumber `json:"cardSerialNumber,omitempty"`
-
-	// pinProcedure is the PIN procedure: how the PIN reaches the person. It is required for SmartCard and PKCS12 and absent otherwise.
-	// +optional
-	PINProcedure Name `json:"pinProcedure,omitempty"`
-
-	// keyProcedures are the key procedures for archiving or recovery. They are for SmartCard and PKCS12 only.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:rule="self.all(x, self.indexOf(x) == self.lastIndexOf(x))",message="keyProcedures names an entry more than once: name each once"
-	KeyProcedures []ListedName `json:"keyProcedures,omitzero"`
-
-	// issuerCertificates says what of the CA chain goes onto the token. It is required for SmartCard and PKCS12, optional for PKCS10 and absent otherwise.
-	// +optional
-	IssuerCertificates *IssuerCertificates `json:"issuerCertificates,omitempty"`
-
-	// attributeCertificateProcedures are the attribute certificates to issue along. At least one is required for
-	// AttributeCertificateFile; SmartCard and PKCS12 may have some; the others have none.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:rule="self.all(x, self.indexOf(x) == self.lastIndexOf(x))",message="attributeCertificateProcedures names an entry more than once: name each once"
-	AttributeCertificateProcedures []ListedName `json:"attributeCertificateProcedures,omitzero"`
-
-	// certificateProcedures are the certificate procedures in order: for each key the first that matches the key usages
-	// of the request is used. They are required for PKCS10 and Data, and for SmartCard and PKCS12 unless every key procedure
-	// is a recovery that reuses the certificate; AttributeCertificateFile has none.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:rule="self.all(x, self.indexOf(x) == self.lastIndexOf(x))",message="certificateProcedures names an entry more than once: name each once"
-	CertificateProcedures []ListedName `json:"certificateProcedures,omitzero"`
-
-	// inputView is the view that registration officers see when they issue such a token. None means the default view.
-	// +optional
-	InputView Name `json:"inputView,omitempty"`
 }
 
 // TokenProcedureSpec is a token procedure as it should be on the CM host, and how it gets there.
@@ -238,31 +65,37 @@ type Procedure struct {
 // +kubebuilder:validation:XValidation:rule=`self.?draft.orValue(false) || !(self.procedure.?storageProfile.orValue("") in ["SmartCard", "PKCS12"]) || size(self.procedure.?certificateProcedures.orValue([])) > 0 || size(self.procedure.?keyProcedures.orValue([])) > 0`,fieldPath=".procedure.certificateProcedures",reason=FieldValueRequired,messageExpression="'certificateProcedures is missing and so is keyProcedures: storage profile ' + self.procedure.storageProfile + ' requires 1 to 16 certificate procedures, unless all key procedures are recoveries that reuse the certificate'"
 // +kubebuilder:validation:XValidation:rule=`self.?draft.orValue(false) || !(self.procedure.?storageProfile.orValue("") in ["AttributeCertificateFile"]) || size(self.procedure.?certificateProcedures.orValue([])) == 0`,fieldPath=".procedure.certificateProcedures",reason=FieldValueForbidden,message="certificateProcedures must be absent for storage profile AttributeCertificateFile and has entries: remove them, or choose another storage profile"
 type TokenProcedureSpec struct {
-	// cmHostRef names the CMHost that the procedure is for. It cannot be changed.
+	// cmHostRef names the CMHost that the procedure is for, in the same namespace. It cannot be changed, not even in a
+	// draft: what officers sign is for one CM host only.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",reason=FieldValueForbidden,message="cmHostRef cannot be changed: set it back; for another CM host create another object, and its request is signed anew"
 	CMHostRef CMHostReference `json:"cmHostRef,omitzero"`
 
-	// draft saves the procedure without submitting it: it may be incomplete, and it is never signed or submitted.
-	// Absent or false submits it for signing, for good: there is no way back to a draft.
+	// draft, when true, saves the procedure without submitting it: it may be incomplete, and it is never signed or sent to
+	// the CM host. Only rules about one value hold meanwhile (types, names, bounds, repeats); the condition Validated lists
+	// all that is still missing. Absent or false submits the procedure for signing, for good: there is no way back to a draft.
 	// +optional
 	Draft *bool `json:"draft,omitempty"`
 
-	// deletionPolicy says what deleting this object does on the CM host: Retain, or none, leaves the host alone;
-	// Close keeps the object until two officers have signed the closing request and the host has closed the procedure.
-	// It can change at any time, without a new revision.
+	// deletionPolicy says what deleting this object does on the CM host. Retain, or none, leaves the host alone: the
+	// procedure stays there as it is. Close keeps the object, in deletion, until two officers have signed the closing
+	// request and the CM host has closed the procedure; a draft, or what the host does not have or has closed already, goes
+	// at once. It can change at any time without a new revision, also in deletion, where Retain releases the object.
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
-	// revision numbers what officers sign, from 1 to 2^53-1. It is required unless this is a draft, never falls, and
-	// rises whenever `procedure` changes, unless the object was a draft until then.
+	// revision numbers what officers sign, from 1 to 9007199254740991 (2^53-1). It is required unless this is a draft, never
+	// falls, and rises whenever `procedure` changes, unless the object was a draft until then. Raising it without a change
+	// asks for new signatures over the same content. The CM host takes it if it is above its own by at most 10,000.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +kubebuilder:validation:XValidation:rule="self >= oldSelf",messageExpression="'revision fell from %d to %d: a revision never falls; set it to %d, or higher where procedure changes'.format([oldSelf, self, oldSelf])"
 	Revision *int64 `json:"revision,omitempty"`
 
-	// procedure is exactly what officers sign and what the CM host stores.
+	// procedure is exactly what officers sign and what the CM host stores. A change to it is a new request: it needs a higher
+	// revision, and two signatures again. Empty lists, objects and strings, and false (but for cardSerialNumber.enabled),
+	// count as absent, so that writing or leaving them out is no change.
 	// +required
 	Procedure Procedure `json:"procedure,omitzero"`
 }

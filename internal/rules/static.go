@@ -95,10 +95,15 @@ func validate(object, old map[string]any) []Finding {
 		}
 	}
 	findings := definition.unknownFields(object)
+	findings = append(findings, dropNulls(object["spec"], field.NewPath("spec"))...)
 	findings = append(findings, checkMetadata(object)...)
-	findings = append(findings, definition.evaluate(object, old)...)
 	findings = append(findings, checkNormalForm(object)...)
-	return sortByField(findings)
+	broken, complete := definition.evaluate(object, old)
+	findings = sortByField(append(findings, broken...))
+	if !complete {
+		findings = append(findings, invalid("spec", "some rules of spec were not checked because of the other findings: correct those and check again"))
+	}
+	return findings
 }
 
 // private is a copy of an object without its status, with numbers as the API server has them.
@@ -117,8 +122,9 @@ func private(object map[string]any) (map[string]any, error) {
 	return copied, json.Unmarshal(encoded, &copied)
 }
 
-// evaluate is what the API server does with an object, in the same order.
-func (d *definition) evaluate(object, old map[string]any) []Finding {
+// evaluate is what the API server does with an object, in the same order. It is complete unless the object is so wrong
+// that CEL cannot be evaluated.
+func (d *definition) evaluate(object, old map[string]any) (findings []Finding, complete bool) {
 	var schemaErrors field.ErrorList
 	var celOptions []cel.Option
 	var before any
@@ -134,26 +140,28 @@ func (d *definition) evaluate(object, old map[string]any) []Finding {
 			schemaErrors = append(schemaErrors, listtype.ValidateListSetsAndMaps(nil, d.structural, object)...)
 		}
 	}
-	findings := make([]Finding, 0, len(schemaErrors))
-	evaluable := true
+	complete = true
 	for _, err := range schemaErrors {
 		findings = append(findings, fromSchema(err))
-		evaluable = evaluable && (err.Type == field.ErrorTypeInvalid || err.Type == field.ErrorTypeNotSupported)
+		complete = complete && (err.Type == field.ErrorTypeInvalid || err.Type == field.ErrorTypeNotSupported)
 	}
-	if !evaluable {
-		return append(findings, invalid("spec", "some rules of spec were not checked because of the other findings: correct those and check again"))
+	if !complete {
+		return findings, false
 	}
 	celErrors, _ := d.rules.Validate(context.Background(), nil, d.structural, object, before, celconfig.RuntimeCELCostBudget, celOptions...)
 	for _, err := range celErrors {
 		findings = append(findings, fromCEL(err))
 	}
-	return findings
+	return findings, true
 }
 
 // fromSchema turns a finding of the OpenAPI schema, which does not always name its field, into one that does.
 func fromSchema(err *field.Error) Finding {
-	if err.Type == field.ErrorTypeRequired && err.Detail == "" {
+	switch {
+	case err.Type == field.ErrorTypeRequired && err.Detail == "":
 		return invalid(err.Field, "%s is missing: it is always required", err.Field)
+	case err.Type == field.ErrorTypeTypeInvalid:
+		return invalid(err.Field, "%s", err.Detail)
 	}
 	return invalid(err.Field, "%s", err.Error())
 }
@@ -172,6 +180,26 @@ func (d *definition) unknownFields(object map[string]any) []Finding {
 	var findings []Finding
 	for _, path := range pruning.PruneWithOptions(object, d.structural, true, options) {
 		findings = append(findings, invalid(path, "%s is not a field of this kind: correct its spelling or remove it", path))
+	}
+	return findings
+}
+
+// dropNulls finds explicit nulls of fields and takes them away, as the API server does with what is not applied.
+func dropNulls(value any, path *field.Path) (findings []Finding) {
+	switch value := value.(type) {
+	case []any:
+		for i, entry := range value {
+			findings = append(findings, dropNulls(entry, path.Index(i))...)
+		}
+	case map[string]any:
+		for key, entry := range value {
+			if entry == nil {
+				delete(value, key)
+				findings = append(findings, invalid(path.Child(key).String(),
+					"%s is null: remove the field, for server-side apply refuses nulls", path.Child(key)))
+			}
+			findings = append(findings, dropNulls(entry, path.Child(key))...)
+		}
 	}
 	return findings
 }

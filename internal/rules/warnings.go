@@ -14,6 +14,8 @@ const (
 	shownOverlaps = 8
 	// maxWarning bounds a warning's message in characters, as status.warnings does.
 	maxWarning = 1024
+	// maxWarnings bounds the warnings of a procedure, as status.warnings does.
+	maxWarnings = 32
 )
 
 // Warnings lists what is worth knowing about a procedure before anyone signs; it refuses nothing. Without a catalogue
@@ -126,4 +128,17 @@ func warning(field, reason, format string, arguments ...any) Finding {
 		found.Message = string(runes[:maxWarning-1]) + "…"
 	}
 	return found
+}
+
+// StatusWarnings are warnings as the status has them: at most as many as fit there, the last one saying how many do not.
+func StatusWarnings(warnings []Finding) []v1alpha1.Warning {
+	var shown []v1alpha1.Warning
+	for i, warning := range warnings {
+		if i == maxWarnings-1 && len(warnings) > maxWarnings {
+			return append(shown, v1alpha1.Warning{Reason: warning.Reason, Message: fmt.Sprintf(
+				"%d more warnings do not fit here: `kubectl tokenproc lint` with the CM host's catalogue shows all", len(warnings)-i)})
+		}
+		shown = append(shown, v1alpha1.Warning{Reason: warning.Reason, Message: warning.Message})
+	}
+	return shown
 }
