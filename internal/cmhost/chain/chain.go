@@ -1,0 +1,93 @@
+// Package chain links the entries of the CM host's append-only log by their hashes, and checks such chains.
+//
+// It is pure and knows only the interface's types: whoever has the entries as JSON can check them with it, or with any
+// other implementation of RFC 8785 and SHA-256.
+package chain
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/gowebpki/jcs"
+
+	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+)
+
+// Head is the end of a chain: the index and the hash of its last entry, zero for an empty one.
+type Head struct {
+	Length int64
+	Hash   string
+}
+
+// Link makes an entry the next one of a chain: it sets index, previous and hash, and returns the entry's canonical JSON.
+func Link(head Head, entry cmhostv1.LogEntry) (Head, []byte, error) {
+	entry.Index, entry.Previous = head.Length+1, head.Hash
+	plain, err := json.Marshal(entry)
+	if err != nil {
+		return Head{}, nil, fmt.Errorf("serialise log entry %d: %w", entry.Index, err)
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(plain, &members); err != nil {
+		return Head{}, nil, fmt.Errorf("serialise log entry %d: %w", entry.Index, err)
+	}
+	delete(members, "hash")
+	unhashed, err := canonical(members)
+	if err != nil {
+		return Head{}, nil, fmt.Errorf("serialise log entry %d: %w", entry.Index, err)
+	}
+	hash := hashOf(unhashed)
+	members["hash"] = json.RawMessage(`"` + hash + `"`)
+	stored, err := canonical(members)
+	if err != nil {
+		return Head{}, nil, fmt.Errorf("serialise log entry %d: %w", entry.Index, err)
+	}
+	return Head{Length: entry.Index, Hash: hash}, stored, nil
+}
+
+// Verify checks that an entry, JSON, is the next one of a chain, and returns the chain's new head. Members that are not
+// known to this program count as well.
+func Verify(head Head, entry []byte) (Head, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(entry, &members); err != nil {
+		return Head{}, fmt.Errorf("entry %d is not a JSON object: %w", head.Length+1, err)
+	}
+	var links struct {
+		Index    int64
+		Previous string
+		Hash     string
+	}
+	if err := json.Unmarshal(entry, &links); err != nil {
+		return Head{}, fmt.Errorf("entry %d has no index, previous and hash as expected: %w", head.Length+1, err)
+	}
+	if links.Index != head.Length+1 {
+		return Head{}, fmt.Errorf("entry %d is missing: the entry that follows %d has the index %d", head.Length+1, head.Length, links.Index)
+	}
+	if links.Previous != head.Hash {
+		return Head{}, fmt.Errorf("entry %d follows an entry with the hash %q; the entry before it has %q", links.Index, links.Previous, head.Hash)
+	}
+	delete(members, "hash")
+	unhashed, err := canonical(members)
+	if err != nil {
+		return Head{}, fmt.Errorf("entry %d: %w", links.Index, err)
+	}
+	if found := hashOf(unhashed); found != links.Hash {
+		return Head{}, fmt.Errorf("entry %d was changed: its content has the hash %s, it says %s", links.Index, found, links.Hash)
+	}
+	return Head{Length: links.Index, Hash: links.Hash}, nil
+}
+
+// canonical is RFC 8785 of an object's members.
+func canonical(members map[string]json.RawMessage) ([]byte, error) {
+	plain, err := json.Marshal(members)
+	if err != nil {
+		return nil, err
+	}
+	return jcs.Transform(plain)
+}
+
+func hashOf(canonical []byte) string {
+	sum := sha256.Sum256(canonical)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,182 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzhttp"
+	"golang.org/x/time/rate"
+
+	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/problem"
+)
+
+const (
+	// MaxBody is the most that a submission can have: request and two signatures in base64, and what is around them.
+	MaxBody = 256 << 10
+	// MaxWait is the longest wait for a change.
+	MaxWait = 60 * time.Second
+	// callTimeout bounds every other call.
+	callTimeout = 25 * time.Second
+	// maxClients bounds how many clients' rates are remembered.
+	maxClients = 10_000
+	// worthGzip is from how many bytes on an answer is compressed.
+	worthGzip = 1024
+)
+
+// Limits bound what clients may cost. Zero values mean the defaults.
+type Limits struct {
+	// Rate is how many calls a second one client may make in the long run, Burst how many at once. A negative rate means
+	// no limit.
+	Rate  float64
+	Burst int
+	// Calls is how many calls are answered at the same time, LongPolls how many wait for changes.
+	Calls, LongPolls int
+}
+
+func (l Limits) orDefaults() Limits {
+	defaults := Limits{Rate: 500, Burst: 1000, Calls: 256, LongPolls: 1024}
+	if l.Rate != 0 {
+		defaults.Rate = l.Rate
+	}
+	for chosen, given := range map[*int]int{&defaults.Burst: l.Burst, &defaults.Calls: l.Calls, &defaults.LongPolls: l.LongPolls} {
+		if given > 0 {
+			*chosen = given
+		}
+	}
+	return defaults
+}
+
+// limiter keeps clients within the limits.
+type limiter struct {
+	limits    Limits
+	calls     chan struct{}
+	longPolls chan struct{}
+
+	mutex sync.Mutex
+	rates map[string]*rate.Limiter
+}
+
+func newLimiter(limits Limits) *limiter {
+	return &limiter{
+		limits: limits, rates: map[string]*rate.Limiter{},
+		calls: make(chan struct{}, limits.Calls), longPolls: make(chan struct{}, limits.LongPolls),
+	}
+}
+
+// limited refuses what is too much with `busy`.
+func (l *limiter) limited(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if delay := l.delay(noted(r.Context()).client); delay > 0 {
+			busy := problem.New(cmhostv1.ProblemBusy, "this client makes more than %v calls a second: try again after the time in Retry-After", l.limits.Rate)
+			busy.RetryAfter = delay
+			respond(w, r, busy)
+			return
+		}
+		places := l.calls
+		if isLongPoll(r) {
+			places = l.longPolls
+		}
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+			next.ServeHTTP(w, r)
+		default:
+			respond(w, r, problem.New(cmhostv1.ProblemBusy, "%d calls are being answered: try again after the time in Retry-After", cap(places)))
+		}
+	})
+}
+
+// delay is after what time a client may make the call; zero for now.
+func (l *limiter) delay(client string) time.Duration {
+	if l.limits.Rate < 0 {
+		return 0
+	}
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	of, known := l.rates[client]
+	if !known {
+		if len(l.rates) >= maxClients {
+			clear(l.rates)
+		}
+		of = rate.NewLimiter(rate.Limit(l.limits.Rate), l.limits.Burst)
+		l.rates[client] = of
+	}
+	reservation := of.Reserve()
+	delay := reservation.Delay()
+	if delay > 0 {
+		reservation.Cancel()
+	}
+	return delay
+}
+
+func isLongPoll(r *http.Request) bool { return r.URL.Path == "/v1/changes" }
+
+// bounded limits the time of a call and the size of its body.
+func (s *Server) bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limit := callTimeout
+		if isLongPoll(r) {
+			limit += MaxWait
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), limit)
+		defer cancel()
+		if r.Method == http.MethodPut {
+			body, refused := readBody(w, r)
+			if refused != nil {
+				s.refuse(w, r, refused)
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// readBody reads a submission's body, which must be an object with exactly the members of the contract.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem.Error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, problem.New(cmhostv1.ProblemTooLarge, "the body has more than %d bytes", MaxBody)
+	}
+	if err != nil {
+		return nil, problem.New(cmhostv1.ProblemMalformed, "the body could not be read to its end")
+	}
+	return body, checkMembers(body)
+}
+
+// compressed compresses answers where that pays and the client can read them.
+func compressed(next http.Handler) http.Handler {
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(worthGzip))
+	if err != nil {
+		panic("the options of gzip are constant: " + err.Error())
+	}
+	return wrap(next)
+}
+
+// known refuses calls that the contract does not have, and paths that are not written as they should be.
+func (s *Server) known(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Pattern == "" {
+			s.refuse(w, r, problem.New(cmhostv1.ProblemNotFound, "there is no such call"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// patternOf is the call of the contract that a request makes; empty if it makes none.
+func patternOf(mux *http.ServeMux, r *http.Request) string {
+	if path.Clean(r.URL.Path) != r.URL.Path {
+		return ""
+	}
+	_, pattern := mux.Handler(r)
+	return pattern
+}

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/admission"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/problem"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/store"
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
+)
+
+// checkMembers refuses a body that is not an object with exactly the members of the contract; their types are checked
+// when they are read.
+func checkMembers(body []byte) *problem.Error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil {
+		return problem.New(cmhostv1.ProblemMalformed, "the body is not a JSON object: %s", err)
+	}
+	for _, expected := range []string{"request", "signatures"} {
+		content, found := members[expected]
+		if !found || bytes.Equal(content, []byte("null")) {
+			return problem.New(cmhostv1.ProblemMalformed, "the body has no %s", expected).At("/"+expected, "required")
+		}
+		delete(members, expected)
+	}
+	for unknown := range members {
+		return problem.New(cmhostv1.ProblemMalformed, "the body has the member %q; expected request and signatures only", unknown)
+	}
+	return nil
+}
+
+// PutTokenProcedure implements the contract.
+func (a *api) PutTokenProcedure(ctx context.Context, call cmhostv1.PutTokenProcedureRequestObject) (cmhostv1.PutTokenProcedureResponseObject, error) {
+	noted(ctx).name = call.Name
+	submission, refused := admission.Read(call.Name, a.server.config.Audience, *call.Body)
+	if refused != nil {
+		return nil, refused
+	}
+	noted(ctx).revision, noted(ctx).digest = submission.Request.Revision, submission.Digest
+	var answer cmhostv1.PutTokenProcedureResponseObject
+	err := a.store().Update(ctx, func(txCtx context.Context, tx *store.Tx) (err error) {
+		answer, err = a.decide(txCtx, tx, submission, noted(ctx))
+		return err
+	})
+	return answer, err
+}
+
+// decide judges a submission and stores it, all in one transaction.
+func (a *api) decide(ctx context.Context, tx *store.Tx, s admission.Submission, found *note) (cmhostv1.PutTokenProcedureResponseObject, error) {
+	if audience := tx.Audience(); audience != "" && audience != s.Request.Audience {
+		return nil, problem.New(cmhostv1.ProblemUnavailable, "this host is set up for another audience than its database: have its administrator correct that")
+	}
+	current, err := tx.Current(ctx, s.Request.Procedure.Name)
+	if err != nil {
+		return nil, err
+	}
+	policy := tx.Policy()
+	decision, refused := admission.Decide(s, admission.Facts{
+		Current: current, Register: policy.Register, Catalog: &policy.Catalog,
+		MaxSignatureAge: a.server.config.MaxSignatureAge, Now: instant(a.server.config.Now()),
+	})
+	if refused != nil {
+		return nil, refused
+	}
+	if decision.Already {
+		found.outcome = "already"
+		stored, err := tx.Procedure(ctx, s.Request.Procedure.Name)
+		if err != nil {
+			return nil, err
+		}
+		return cmhostv1.PutTokenProcedure200JSONResponse(*stored), nil
+	}
+	if err := tx.PutProcedure(ctx, decision.Entry, decision.Summary, s.Request.Audience); err != nil {
+		return nil, err
+	}
+	found.outcome, found.officers = "accepted", nil
+	for _, signer := range decision.Summary.Signers {
+		found.officers = append(found.officers, signer.Officer.Id)
+	}
+	made, err := store.ProcedureOf(decision.Entry, request.Procedure{})
+	if err != nil {
+		return nil, err
+	}
+	return cmhostv1.PutTokenProcedure201JSONResponse(*made), nil
+}

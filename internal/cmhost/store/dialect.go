@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"io/fs"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"modernc.org/sqlite"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// dialect is what differs between the databases.
+type dialect struct {
+	goose  goose.Dialect
+	folder string
+	open   func(address string) (writer, reader *sql.DB, err error)
+	// lock is the first statement of a writing transaction; empty where beginning it locks already. It must not read:
+	// what a serialisable transaction sees is what was there when it first read.
+	lock string
+	// again tells whether a failed transaction can be tried again.
+	again func(error) bool
+	// options of the migrations.
+	options func() ([]goose.ProviderOption, error)
+}
+
+func dialectOf(address string) dialect {
+	if strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://") {
+		return dialect{
+			goose: goose.DialectPostgres, folder: "migrations/postgres", open: openPostgres,
+			lock: "LOCK TABLE log IN EXCLUSIVE MODE", again: postgresAgain, options: postgresOptions,
+		}
+	}
+	return dialect{
+		goose: goose.DialectSQLite3, folder: "migrations/sqlite", open: openSQLite, again: sqliteAgain,
+		options: func() ([]goose.ProviderOption, error) { return nil, nil },
+	}
+}
+
+func (d dialect) migrations() (fs.FS, error) { return fs.Sub(migrations, d.folder) }
+
+// openPostgres opens one pool for both: the log's lock serialises writers.
+func openPostgres(address string) (writer, reader *sql.DB, err error) {
+	if writer, err = sql.Open("pgx", address); err != nil {
+		return nil, nil, errors.New("the PostgreSQL URL cannot be read; expected postgres://USER@HOST:PORT/DATABASE") // the cause may hold the password
+	}
+	if reader, err = sql.Open("pgx", address); err != nil {
+		return nil, nil, errors.Join(err, writer.Close())
+	}
+	writer.SetMaxOpenConns(4)
+	reader.SetMaxOpenConns(16)
+	reader.SetMaxIdleConns(16)
+	return writer, reader, nil
+}
+
+func postgresAgain(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && (refused.Code == "40001" || refused.Code == "40P01")
+}
+
+func postgresOptions() ([]goose.ProviderOption, error) {
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60), lock.WithUnlockTimeout(1, 60))
+	if err != nil {
+		return nil, err
+	}
+	return []goose.ProviderOption{goose.WithSessionLocker(locker)}, nil
+}
+
+// openSQLite opens one connection for writing, whose transactions take the lock at their begin, and a few for reading.
+// Write-ahead logging lets readers and one writer go on side by side, also from several processes; `synchronous` FULL
+// makes a commit durable before it is acknowledged.
+func openSQLite(address string) (writer, reader *sql.DB, err error) {
+	const common = "?_pragma=busy_timeout(15000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
+	file := "file:" + (&url.URL{Path: address}).EscapedPath() + common
+	if writer, err = sql.Open("sqlite", file+"&_txlock=immediate"); err != nil {
+		return nil, nil, err
+	}
+	if reader, err = sql.Open("sqlite", file); err != nil {
+		return nil, nil, errors.Join(err, writer.Close())
+	}
+	writer.SetMaxOpenConns(1)
+	reader.SetMaxOpenConns(4)
+	reader.SetMaxIdleConns(4)
+	return writer, reader, nil
+}
+
+// sqliteAgain is true for SQLITE_BUSY: another process held the lock for longer than the busy timeout.
+func sqliteAgain(err error) bool {
+	const busy = 5
+	var refused *sqlite.Error
+	return errors.As(err, &refused) && refused.Code()&0xff == busy
+}
+
+// pause waits before a transaction is tried again.
+func pause(ctx context.Context, attempt int) {
+	timer := time.NewTimer(time.Duration(attempt*attempt) * 5 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/chain"
+)
+
+// Tx is the transaction of an Update. It reads what the changes before it in the same transaction have written.
+type Tx struct {
+	sql      *sql.Tx
+	head     chain.Head
+	audience string
+	policy   *Policy
+	written  int
+	failed   error // the first error of the database: the transaction is lost
+}
+
+// start takes the writers' lock, then reads where the store is.
+func (tx *Tx) start(ctx context.Context, lock string) error {
+	if lock != "" {
+		if _, err := tx.sql.ExecContext(ctx, lock); err != nil {
+			return fmt.Errorf("lock the log: %w", err)
+		}
+	}
+	var officers, catalog string
+	const where = `SELECT s.audience, s.log_length, s.log_head,
+		COALESCE((SELECT etag FROM documents WHERE kind = 'officers'), $1),
+		COALESCE((SELECT etag FROM documents WHERE kind = 'catalog'), $1)
+		FROM store s WHERE s.id = 1`
+	if err := tx.sql.QueryRowContext(ctx, where, noTag).Scan(&tx.audience, &tx.head.Length, &tx.head.Hash, &officers, &catalog); err != nil {
+		return fmt.Errorf("read the head of the log: %w", err)
+	}
+	if tx.policy.is(officers, catalog) {
+		return nil
+	}
+	policy, err := readPolicy(ctx, tx.sql)
+	tx.policy = policy
+	return err
+}
+
+// finish writes where the store is now, and commits.
+func (tx *Tx) finish(ctx context.Context) error {
+	const move = `UPDATE store SET audience = $1, log_length = $2, log_head = $3 WHERE id = 1`
+	if err := tx.exec(ctx, "write the head of the log", move, tx.audience, tx.head.Length, tx.head.Hash); err != nil {
+		return err
+	}
+	if err := tx.sql.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// exec runs a statement that writes.
+func (tx *Tx) exec(ctx context.Context, purpose, statement string, arguments ...any) error {
+	tx.written++
+	if _, err := tx.sql.ExecContext(ctx, statement, arguments...); err != nil {
+		return tx.fail(purpose, err)
+	}
+	return nil
+}
+
+func (tx *Tx) fail(purpose string, err error) error {
+	if tx.failed == nil {
+		tx.failed = fmt.Errorf("%s: %w", purpose, err)
+	}
+	return tx.failed
+}
+
+// Audience is what the accepted requests in the log are for; empty while there are none.
+func (tx *Tx) Audience() string { return tx.audience }
+
+// Policy is the register and the catalogue.
+func (tx *Tx) Policy() *Policy { return tx.policy }
+
+// Current is a token procedure as it is listed now; nil if there is none.
+func (tx *Tx) Current(ctx context.Context, name string) (*cmhostv1.TokenProcedureSummary, error) {
+	var plain string
+	err := tx.sql.QueryRowContext(ctx, `SELECT summary FROM procedures WHERE name = $1`, name).Scan(&plain)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, tx.fail("read a token procedure", err)
+	}
+	var summary cmhostv1.TokenProcedureSummary
+	if err := json.Unmarshal([]byte(plain), &summary); err != nil {
+		return nil, tx.fail("read a token procedure", err)
+	}
+	return &summary, nil
+}
+
+// Procedure is a token procedure with its evidence.
+func (tx *Tx) Procedure(ctx context.Context, name string) (*cmhostv1.TokenProcedure, error) {
+	procedure, err := readProcedure(ctx, tx.sql, name)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, tx.fail("read a token procedure", err)
+	}
+	return procedure, err
+}
+
+// EachProcedure calls visit for every token procedure, by name.
+func (tx *Tx) EachProcedure(ctx context.Context, visit func(*cmhostv1.TokenProcedure) error) error {
+	rows, err := tx.sql.QueryContext(ctx, `SELECT l.entry FROM procedures p JOIN log l ON l.idx = p.idx ORDER BY p.name`)
+	if err != nil {
+		return tx.fail("read the token procedures", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var plain string
+		if err := rows.Scan(&plain); err != nil {
+			return tx.fail("read the token procedures", err)
+		}
+		procedure, err := procedureOf([]byte(plain))
+		if err != nil {
+			return err
+		}
+		if err := visit(procedure); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return tx.fail("read the token procedures", err)
+	}
+	return nil
+}
+
+// Append makes an entry the last one of the log. Its index and hashes are set here.
+func (tx *Tx) Append(ctx context.Context, entry cmhostv1.LogEntry) error {
+	head, stored, err := chain.Link(tx.head, entry)
+	if err != nil {
+		return tx.fail("append to the log", err)
+	}
+	const insert = `INSERT INTO log (idx, kind, name, revision, hash, entry) VALUES ($1, $2, $3, $4, $5, $6)`
+	revision := sql.NullInt64{Int64: entry.Revision, Valid: entry.Kind == cmhostv1.ChangeKindTokenProcedure}
+	if err := tx.exec(ctx, "append to the log", insert, head.Length, string(entry.Kind), entry.Name, revision, head.Hash, string(stored)); err != nil {
+		return err
+	}
+	tx.head = head
+	return nil
+}
+
+// PutProcedure appends the entry that makes a token procedure what its summary says. The audience of an accepted request
+// becomes the store's.
+func (tx *Tx) PutProcedure(ctx context.Context, entry cmhostv1.LogEntry, summary cmhostv1.TokenProcedureSummary, audience string) error {
+	if err := tx.Append(ctx, entry); err != nil {
+		return err
+	}
+	plain, err := json.Marshal(summary)
+	if err != nil {
+		return tx.fail("write a token procedure", err)
+	}
+	const put = `INSERT INTO procedures (name, idx, summary) VALUES ($1, $2, $3)
+		ON CONFLICT (name) DO UPDATE SET idx = excluded.idx, summary = excluded.summary`
+	if audience != "" {
+		tx.audience = audience
+	}
+	return tx.exec(ctx, "write a token procedure", put, summary.Name, tx.head.Length, string(plain))
+}

@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/chain"
+)
+
+// MaxChanges bounds the changes in one answer.
+const MaxChanges = 500
+
+// Now is the cursor for the end of the log.
+func (s *Store) Now(ctx context.Context) (string, error) {
+	head, err := s.Head(ctx)
+	if err != nil {
+		return "", err
+	}
+	return s.Cursor(head), nil
+}
+
+// Changes are the changes behind a cursor, and the cursor behind them. It waits until there are any, at most until the
+// time is over or ended is closed; then there are none, and the cursor is the same.
+func (s *Store) Changes(ctx context.Context, ended <-chan struct{}, cursor string, wait time.Duration) ([]cmhostv1.Change, string, error) {
+	at, err := s.resolve(ctx, cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	deadline := time.NewTimer(wait)
+	defer deadline.Stop()
+	for {
+		moved := s.movement()
+		changes, end, err := s.changesAfter(ctx, at)
+		if err != nil || len(changes) > 0 {
+			return changes, s.Cursor(end), err
+		}
+		select {
+		case <-moved:
+		case <-deadline.C:
+			return nil, cursor, nil
+		case <-ended:
+			return nil, cursor, nil
+		}
+	}
+}
+
+func (s *Store) changesAfter(ctx context.Context, at chain.Head) ([]cmhostv1.Change, chain.Head, error) {
+	rows, err := s.reader.QueryContext(ctx, `SELECT idx, kind, name, hash FROM log WHERE idx > $1 ORDER BY idx LIMIT $2`, at.Length, MaxChanges)
+	if err != nil {
+		return nil, at, fmt.Errorf("read changes: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var changes []cmhostv1.Change
+	for rows.Next() {
+		var change cmhostv1.Change
+		if err := rows.Scan(&at.Length, &change.Kind, &change.Name, &at.Hash); err != nil {
+			return nil, at, fmt.Errorf("read changes: %w", err)
+		}
+		changes = append(changes, change)
+	}
+	return changes, at, rows.Err()
+}
+
+// Length is how long the log was when this program last looked.
+func (s *Store) Length() int64 {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.current.Length
+}
+
+// movement is closed when the log grows.
+func (s *Store) movement() <-chan struct{} {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.moved
+}
+
+// advance notes where the log ends now and wakes who waits for it.
+func (s *Store) advance(head chain.Head) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if head == s.current {
+		return
+	}
+	s.current = head
+	close(s.moved)
+	s.moved = make(chan struct{})
+}
+
+// poll notices what other programs write to the database.
+func (s *Store) poll(ctx context.Context) {
+	ticker := time.NewTicker(s.options.Poll)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		head, err := s.Head(ctx)
+		if err == nil {
+			s.advance(head)
+		} else if ctx.Err() == nil {
+			s.options.Log.WarnContext(ctx, "the database does not answer", "error", err.Error())
+		}
+	}
+}
