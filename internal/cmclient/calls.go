@@ -1,0 +1,187 @@
+package cmclient
+
+import (
+	"context"
+	"time"
+
+	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
+	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
+)
+
+// Revision is one revision that the host holds or held, with its evidence. It is immutable.
+type Revision struct {
+	Revision   int64
+	Digest     string
+	AcceptedAt time.Time
+	Procedure  request.Procedure
+	Evidence   []signing.Evidence
+}
+
+func revisionOf(procedure cmhostv1.TokenProcedure) Revision {
+	revision := Revision{
+		Revision: procedure.Revision, Digest: procedure.Digest, AcceptedAt: procedure.AcceptedAt, Procedure: procedure.Procedure.Normalize(),
+	}
+	for _, signature := range procedure.Signatures {
+		revision.Evidence = append(revision.Evidence, signing.Evidence{
+			OfficerID: signature.Officer.Id, Subject: signature.Officer.Subject, SignedAt: signature.SignedAt, Signature: signature.Signature,
+		})
+	}
+	return revision
+}
+
+// Put submits a request with its two signatures. It is idempotent: the host answers the current revision again as it did
+// the first time. The answer is in Entry before Put returns. The error is a *Failure or a *Refusal.
+func (c *Connection) Put(ctx context.Context, name, digest string, canonical []byte, signatures [][]byte) (Entry, error) {
+	if failure := c.cannotSubmit(); failure != nil {
+		return Entry{}, failure
+	}
+	c.index.begin(name)
+	procedure, created, err := c.client.put(ctx, name, cmhostv1.Submission{Request: canonical, Signatures: signatures})
+	entry := entryOfProcedure(procedure)
+	if err == nil && (procedure.Name != name || entry.Digest != digest || !entry.valid()) {
+		err = wrongContent("putTokenProcedure", "procedure %q with revision %d and digest %q", procedure.Name, entry.Revision, entry.Digest)
+	}
+	if err != nil {
+		if c.index.end(name, nil, false) {
+			c.reread(ctx, name)
+		}
+		return Entry{}, c.submissionFailed(ctx, name, err)
+	}
+	if c.index.end(name, &entry, created) {
+		c.reread(ctx, name)
+	}
+	return entry, nil
+}
+
+// cannotSubmit says why nothing is sent now.
+func (c *Connection) cannotSubmit() *Failure {
+	if state := c.State(); !state.Available() {
+		if state.Failure != nil {
+			return state.Failure
+		}
+		return &Failure{Reason: v1alpha1.ReasonUnreachable, Message: "the CM host has not been asked yet"}
+	}
+	if !c.established.Load() {
+		return &Failure{Reason: v1alpha1.ReasonUnreachable, Message: "the connection with the CM host is being taken up again", RetryAfter: time.Second}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if wait := time.Until(c.busyUntil); wait > 0 {
+		return &Failure{Reason: v1alpha1.ReasonUnreachable, Message: "the CM host asked for a pause", RetryAfter: wait}
+	}
+	return nil
+}
+
+// submissionFailed takes the consequences of a failed submission for the whole connection.
+func (c *Connection) submissionFailed(ctx context.Context, name string, err error) error {
+	switch {
+	case IsRefusal(err, ProblemClientNotPermitted):
+		failure := AsFailure(err)
+		c.forbid(failure)
+		return failure
+	case IsRefusal(err, ProblemStaleRevision), IsRefusal(err, ProblemRevisionConflict):
+		c.reread(ctx, name)
+		return err
+	}
+	refusal := (*Refusal)(nil)
+	if asRefusal(err, &refusal) {
+		return refusal
+	}
+	failure := AsFailure(err)
+	if failure.RetryAfter > 0 {
+		c.mu.Lock()
+		c.busyUntil = time.Now().Add(failure.RetryAfter)
+		c.mu.Unlock()
+	}
+	return failure
+}
+
+// forbid reports a client that may read but not submit as a host that cannot be used, until the connection is taken up
+// anew: with another Secret, or after the host was restarted.
+func (c *Connection) forbid(failure *Failure) {
+	c.mu.Lock()
+	c.forbidden = failure
+	c.mu.Unlock()
+	if availability, another := c.failed(failure); availability || another {
+		c.config.Notify(Change{Availability: availability, Host: true})
+	}
+}
+
+// reread brings the entry of one procedure up to date. If that fails the feed will break as well, and everything is caught up.
+func (c *Connection) reread(ctx context.Context, name string) {
+	changed, err := c.refreshOne(ctx, name)
+	if err != nil {
+		c.config.Log.Info("a procedure could not be read again", "procedure", name, "error", err.Error())
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.breakFeed()
+		return
+	}
+	if changed {
+		c.config.Notify(Change{Procedures: []string{name}})
+	}
+}
+
+// Content is what the host holds under a name now, with its content and evidence. It is asked for once per revision.
+func (c *Connection) Content(ctx context.Context, name string) (Revision, error) {
+	entry, found := c.Entry(name)
+	key := contentKey{name, entry.Revision, entry.Digest, entry.AcceptedAt.UnixNano()}
+	if cached, hit := c.contents.Get(key); found && entry.Revision > 0 && hit {
+		return cached.(Revision), nil
+	}
+	procedure, err := c.client.procedure(ctx, name)
+	if err != nil {
+		return Revision{}, err
+	}
+	revision := revisionOf(procedure)
+	if revision.Procedure.Name != name {
+		return Revision{}, wrongContent("getTokenProcedure", "procedure %q", revision.Procedure.Name)
+	}
+	c.contents.Add(contentKey{name, revision.Revision, revision.Digest, revision.AcceptedAt.UnixNano()}, revision)
+	return revision, nil
+}
+
+// contentKey identifies what the host held under a name at some time.
+type contentKey struct {
+	name       string
+	revision   int64
+	digest     string
+	acceptedAt int64
+}
+
+// History is every revision of a procedure that the host ever accepted, oldest first. It is asked for once per revision.
+func (c *Connection) History(ctx context.Context, name string) ([]Revision, error) {
+	entry, found := c.Entry(name)
+	if !found {
+		return nil, nil
+	}
+	key := contentKey{name, entry.Revision, entry.Digest, entry.AcceptedAt.UnixNano()}
+	if cached, hit := c.histories.Get(key); hit {
+		return cached.([]Revision), nil
+	}
+	var history []Revision
+	after := int64(0)
+	for range 64 {
+		page, err := c.client.history(ctx, name, after)
+		if IsRefusal(err, ProblemNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range page.Items {
+			history = append(history, revisionOf(item))
+		}
+		if page.Next == 0 {
+			c.histories.Add(key, history)
+			return history, nil
+		}
+		if page.Next <= after {
+			return nil, wrongContent("getTokenProcedureHistory", "next %d after %d", page.Next, after)
+		}
+		after = page.Next
+	}
+	return nil, wrongContent("getTokenProcedureHistory", "more than 64 pages")
+}

@@ -1,0 +1,47 @@
+package cmclient
+
+import "maps"
+
+// Change says what is different at the host, or in how it can be reached.
+type Change struct {
+	// Everything is set when a connection answers for the first time: nothing that depends on the host is known to be true.
+	Everything bool
+	// Availability is set when the host has become available or unavailable.
+	Availability bool
+	// Procedures whose entry is another one now, by name.
+	Procedures []string
+	// Officers whose entry in the register is another one now, by id.
+	Officers map[string]bool
+	// Catalog holds the names of catalogue objects and domains that are other ones now.
+	Catalog map[string]bool
+	// Domains is set when the tree of domains changed: it decides which officer may sign for what.
+	Domains bool
+	// StorageProfiles is set when the host offers others.
+	StorageProfiles bool
+	// Host is set when something that only the CMHost itself shows is different.
+	Host bool
+}
+
+// add puts another change to this one.
+func (c *Change) add(other Change) {
+	c.Everything = c.Everything || other.Everything
+	c.Availability = c.Availability || other.Availability
+	c.Domains = c.Domains || other.Domains
+	c.StorageProfiles = c.StorageProfiles || other.StorageProfiles
+	c.Host = c.Host || other.Host
+	c.Procedures = append(c.Procedures, other.Procedures...)
+	c.Officers = union(c.Officers, other.Officers)
+	c.Catalog = union(c.Catalog, other.Catalog)
+}
+
+func union(a, b map[string]bool) map[string]bool {
+	if len(a) == 0 {
+		return b
+	}
+	maps.Copy(a, b)
+	return a
+}
+
+func (c Change) concernsAnything() bool {
+	return c.Everything || c.Availability || c.Host || len(c.Procedures) > 0 || len(c.Officers) > 0 || len(c.Catalog) > 0 || c.StorageProfiles
+}

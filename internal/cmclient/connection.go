@@ -1,0 +1,241 @@
+package cmclient
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/utils/lru"
+
+	"github.com/tokenprocedures/token-procedure-operator/internal/rules"
+)
+
+// Config says how to reach a host and whom to tell of changes.
+type Config struct {
+	// URL and Audience are those of the CMHost.
+	URL, Audience string
+	// TLS holds the client certificate and the CAs that the host's certificate must come from.
+	TLS *tls.Config
+	// Remembered is the head of the host's log as it was known before this connection; zero if it was not.
+	Remembered LogHead
+	// AcceptedHead is the log head of a restored host that a person accepts; empty if there is none.
+	AcceptedHead string
+	// Notify hears of every change. It must not block, and may read the connection.
+	Notify func(Change)
+	// Observe hears of every call.
+	Observe Observe
+	// Log is for people who look for a fault. It never sees keys or answers.
+	Log *slog.Logger
+	// LongestBackOff bounds the time between two attempts; 30 s if zero.
+	LongestBackOff time.Duration
+}
+
+// State is how a connection stands. It is immutable.
+type State struct {
+	// Tried is false until the first attempt has ended, whatever the end was.
+	Tried bool
+	// Failure says why the host cannot be used; nil if it can.
+	Failure *Failure
+	// Snapshot is what the host says; nil while the connection never had it.
+	Snapshot *Snapshot
+}
+
+// Available tells whether the host can be used.
+func (s State) Available() bool { return s.Tried && s.Failure == nil }
+
+// Connection is the live connection to one host with one set of certificates.
+type Connection struct {
+	config Config
+	client *Client
+	index  *index
+
+	state       atomic.Pointer[State]
+	established atomic.Bool  // the feed is followed now: what is submitted is seen
+	contact     atomic.Int64 // when the host last answered, in Unix seconds
+	retry       chan struct{}
+
+	// Only run and what it calls use these.
+	cursor     string
+	unreported Change
+
+	mu           sync.Mutex
+	remembered   LogHead
+	acceptedHead string
+	busyUntil    time.Time
+	forbidden    *Failure // the client may read, but not submit
+	breakFeed    context.CancelFunc
+
+	contents  *lru.Cache
+	histories *lru.Cache
+
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// Connect begins to connect. The connection lives until Close.
+func Connect(config Config) (*Connection, error) {
+	if config.Observe == nil {
+		config.Observe = func(string, string, time.Duration) {}
+	}
+	if config.LongestBackOff == 0 {
+		config.LongestBackOff = 30 * time.Second
+	}
+	c := &Connection{
+		config:       config,
+		index:        newIndex(),
+		retry:        make(chan struct{}, 1),
+		remembered:   config.Remembered,
+		acceptedHead: config.AcceptedHead,
+		contents:     lru.New(256),
+		histories:    lru.New(256),
+		done:         make(chan struct{}),
+	}
+	client, err := NewClient(config.URL, config.TLS, func(operation, result string, took time.Duration) {
+		if result != "ok" && result != ProblemNotFound {
+			config.Log.Debug("call to the CM host", "operation", operation, "result", result, "took", took)
+		} else {
+			c.contact.Store(time.Now().Unix())
+		}
+		config.Observe(operation, result, took)
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.client = client
+	c.state.Store(&State{})
+	ctx, cancel := context.WithCancel(context.Background())
+	c.cancel = cancel
+	go c.run(ctx)
+	return c, nil
+}
+
+// Close ends the connection and waits for it.
+func (c *Connection) Close() {
+	c.cancel()
+	<-c.done
+	c.client.Close()
+}
+
+// State is how the connection stands now.
+func (c *Connection) State() State { return *c.state.Load() }
+
+// Entry is what the host holds under a procedure's name.
+func (c *Connection) Entry(name string) (Entry, bool) { return c.index.get(name) }
+
+// SerialRanges are the card serial numbers that the host's Active procedures use.
+func (c *Connection) SerialRanges() *rules.SerialRanges { return c.index.ranges }
+
+// Procedures is the number of procedures that the host has.
+func (c *Connection) Procedures() int { return c.index.length() }
+
+// LastContact is when the host last answered; zero if it never did.
+func (c *Connection) LastContact() time.Time {
+	if seconds := c.contact.Load(); seconds != 0 {
+		return time.Unix(seconds, 0)
+	}
+	return time.Time{}
+}
+
+// RememberedLog is the log head that the host's log must continue.
+func (c *Connection) RememberedLog() LogHead {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.remembered
+}
+
+// AcceptHead sets the log head of a restored host that a person accepts, and tries again at once if it is another one.
+func (c *Connection) AcceptHead(head string) {
+	c.mu.Lock()
+	changed := c.acceptedHead != head
+	c.acceptedHead = head
+	c.mu.Unlock()
+	if changed && !c.State().Available() {
+		c.Retry()
+	}
+}
+
+// Retry makes a connection that waits for its next attempt try at once.
+func (c *Connection) Retry() {
+	select {
+	case c.retry <- struct{}{}:
+	default:
+	}
+}
+
+// answered publishes what the host says, and tells whether the host became available by it.
+func (c *Connection) answered(snapshot Snapshot) (availability bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.swap(State{Tried: true, Failure: c.forbidden, Snapshot: &snapshot})
+}
+
+// failed publishes why the host cannot be used. It tells whether the host became unavailable by it, and whether the
+// failure is another one than before.
+func (c *Connection) failed(failure *Failure) (availability, another bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.State()
+	another = before.Failure == nil || *before.Failure != *failure
+	return c.swap(State{Tried: true, Failure: failure, Snapshot: before.Snapshot}), another
+}
+
+func (c *Connection) swap(state State) (availability bool) {
+	before := c.state.Swap(&state)
+	return !before.Tried || before.Available() != state.Available()
+}
+
+// run keeps the connection: one session after the other, with growing, jittered pauses while they fail.
+func (c *Connection) run(ctx context.Context) {
+	defer close(c.done)
+	pause := newPause(c.config.LongestBackOff)
+	for ctx.Err() == nil {
+		started := time.Now()
+		err := c.breakableSession(ctx)
+		wasEstablished := c.established.Swap(false)
+		if ctx.Err() != nil {
+			return
+		}
+		failure := AsFailure(err)
+		if wasEstablished && time.Since(started) > pause.calm {
+			pause.reset()
+		}
+		// A feed that breaks once is no outage: only when it cannot be taken up again at once is the host reported down.
+		if !wasEstablished || pause.failed > 0 {
+			c.publishFailure(failure)
+		}
+		c.sleep(ctx, pause.next(failure.RetryAfter))
+	}
+}
+
+// breakableSession is a session that ends when a caller of Put could not find out what the host holds.
+func (c *Connection) breakableSession(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c.mu.Lock()
+	c.breakFeed = cancel
+	c.mu.Unlock()
+	return c.session(ctx)
+}
+
+func (c *Connection) publishFailure(failure *Failure) {
+	availability, another := c.failed(failure)
+	if availability {
+		c.config.Log.Info("CM host unavailable", "reason", failure.Reason, "message", failure.Message)
+	}
+	c.unreported.add(Change{Availability: availability, Host: availability || another})
+	c.report()
+}
+
+// sleep waits, unless somebody asks to try at once.
+func (c *Connection) sleep(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-c.retry:
+	case <-timer.C:
+	}
+}
