@@ -74,7 +74,7 @@ type ListedName string
 type SerialNumber string
 
 // SerialNumberRange is a range of card serial numbers, both ends included.
-// +kubebuilder:validation:XValidation:rule="!has(self.from) || !has(self.to) || !self.from.matches('^[0-9]+$') || !self.to.matches('^[0-9]+$') || size(self.from) < size(self.to) || (size(self.from) == size(self.to) && self.from <= self.to)",fieldPath=".to",messageExpression="'range.to is ' + self.to + ', below range.from, which is ' + self.from + ': a range goes from the lower to the higher number'"
+// +kubebuilder:validation:XValidation:rule="!has(self.from) || !has(self.to) || !self.from.matches('^(0|[1-9][0-9]*)$') || !self.to.matches('^(0|[1-9][0-9]*)$') || size(self.from) < size(self.to) || (size(self.from) == size(self.to) && self.from <= self.to)",fieldPath=".to",messageExpression="'range.to is ' + self.to + ', below range.from, which is ' + self.from + ': a range goes from the lower to the higher number'"
 type SerialNumberRange struct {
 	// from is the first card serial number of the range: 1 to 20 decimal digits without leading zeros, in quotes.
 	// It is required while `enabled` is true, and at most `to`; both are compared as numbers.

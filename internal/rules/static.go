@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"golang.org/x/text/unicode/norm"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
@@ -162,6 +163,8 @@ func fromSchema(err *field.Error) Finding {
 		return invalid(err.Field, "%s is missing: it is always required", err.Field)
 	case err.Type == field.ErrorTypeTypeInvalid:
 		return invalid(err.Field, "%s", err.Detail)
+	case err.Type == field.ErrorTypeTooLong: // says bytes, counts characters
+		return invalid(err.Field, "%s is too long: it %s", err.Field, strings.Replace(err.Detail, "bytes", "characters", 1))
 	}
 	return invalid(err.Field, "%s", err.Error())
 }
