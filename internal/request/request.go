@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/gowebpki/jcs"
 )
@@ -23,6 +24,9 @@ const (
 	MaxRevision = 1<<53 - 1
 	// MaxBytes bounds the bytes of a request. A signature holds the request and is at most as long.
 	MaxBytes = 32 << 10
+	// MaxParts bounds the objects, lists, members and entries of a request together, and with them the work of reading
+	// it. The rules of token procedures allow far fewer.
+	MaxParts = 512
 )
 
 // States of a procedure.
@@ -105,11 +109,13 @@ func (p Procedure) Normalize() Procedure {
 // Bytes is the one serialisation of the request: RFC 8785 of its normal form, UTF-8, without a newline.
 func (r Request) Bytes() ([]byte, error) {
 	r.Procedure = r.Procedure.Normalize()
-	plain, err := json.Marshal(r)
-	if err != nil {
+	var plain bytes.Buffer
+	encoder := json.NewEncoder(&plain)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(r); err != nil {
 		return nil, fmt.Errorf("serialise request: %w", err)
 	}
-	canonical, err := jcs.Transform(plain)
+	canonical, err := jcs.Transform(plain.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("serialise request: %w", err)
 	}
@@ -133,25 +139,26 @@ func DigestOf(canonical []byte) string {
 
 // Parse reads a request from the bytes that somebody signed. They count only if they are exactly what Bytes makes of
 // the result: this refuses unknown and doubled members, other key order, white space, and member names that Go's decoder
-// would fold to a known one, so that nobody sees other content than is stored.
+// would fold to a known one, so that nobody sees other content than is stored. Whether the procedure keeps the rules,
+// those of names included, is not decided here. What an error repeats of the input is short and printable.
 func Parse(signed []byte) (Request, error) {
 	if len(signed) > MaxBytes {
 		return Request{}, fmt.Errorf("the request has %d bytes; at most %d are allowed", len(signed), MaxBytes)
+	}
+	if parts := countParts(signed); parts > MaxParts {
+		return Request{}, fmt.Errorf("the request has %d objects, lists, members and entries; at most %d are allowed", parts, MaxParts)
 	}
 	var parsed Request
 	decoder := json.NewDecoder(bytes.NewReader(signed))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&parsed); err != nil {
-		return Request{}, fmt.Errorf("not a request: %w", err)
+		return Request{}, undecodable(signed, err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Request{}, errors.New("not a request: there is something behind the JSON object")
+		return Request{}, errors.New("not a request: there is something behind the JSON object; expected one object, without a newline")
 	}
-	if parsed.Type != Type {
-		return Request{}, fmt.Errorf("the request is of type %q; expected %q", parsed.Type, Type)
-	}
-	if parsed.Revision < 1 || parsed.Revision > MaxRevision {
-		return Request{}, fmt.Errorf("the request's revision is %d; expected 1 to %d", parsed.Revision, int64(MaxRevision))
+	if err := parsed.check(); err != nil {
+		return Request{}, err
 	}
 	canonical, err := parsed.Bytes()
 	if err != nil {
@@ -161,4 +168,52 @@ func Parse(signed []byte) (Request, error) {
 		return Request{}, errors.New("the request is not in its canonical form (RFC 8785 without empty members, no white space, no newline): sign exactly what `kubectl tokenproc request` prints")
 	}
 	return parsed, nil
+}
+
+// countParts counts the objects, lists, members and entries of a JSON text, which is cheap, before it is read, which
+// may not be.
+func countParts(text []byte) int {
+	parts, inString, escaped := 0, false, false
+	for _, b := range text {
+		switch {
+		case escaped:
+			escaped = false
+		case inString:
+			inString, escaped = b != '"', b == '\\'
+		case b == '"':
+			inString = true
+		case b == '{' || b == '[' || b == ',':
+			parts++
+		}
+	}
+	return parts
+}
+
+// check holds a request against what its canonical form cannot be without.
+func (r Request) check() error {
+	switch {
+	case r.Type != Type:
+		return fmt.Errorf("the request is of type %q; expected %q", Shown(r.Type), Type)
+	case r.Audience == "":
+		return errors.New("the request has no audience; expected the name of the CM host that it is for")
+	case r.Revision < 1 || r.Revision > MaxRevision:
+		return fmt.Errorf("the request's revision is %d; expected 1 to %d", r.Revision, int64(MaxRevision))
+	case r.Procedure.Name == "":
+		return errors.New("the request's procedure has no name; expected one")
+	}
+	return nil
+}
+
+// undecodable says why bytes are no request. A request of another type is called that, whatever its members are.
+func undecodable(signed []byte, cause error) error {
+	var typed struct {
+		Type string `json:"type"`
+	}
+	if json.Unmarshal(signed, &typed) == nil && typed.Type != "" && typed.Type != Type {
+		return Request{Type: typed.Type}.check()
+	}
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(cause, &wrong) && wrong.Field != "" {
+		return fmt.Errorf("not a request: %s is a JSON %s; expected what fits %s", Shown(wrong.Field), Shown(wrong.Value), wrong.Type)
+	}
+	return fmt.Errorf("not a request: %s", Shown(strings.TrimPrefix(cause.Error(), "json: ")))
 }

@@ -3,6 +3,7 @@ package request
 import (
 	"strings"
 	"testing"
+	"unicode"
 )
 
 const vectorOne = `{"audience":"cm.example.com","procedure":{"cardSerialNumber":{"enabled":true,"range":{"from":"100000","to":"199999"}},"certificateProcedures":["Authentication","Signature"],"domain":"Corp","issuerCertificates":{"policy":"StoreAll","recoveredCertificates":"Store"},"name":"Employee card","pinProcedure":"PIN letter","state":"Active","storageProfile":"SmartCard"},"revision":1,"type":"tokenprocedures.dev/request/v1"}`
@@ -78,7 +79,10 @@ func TestParseRefusesWhatIsNotCanonical(t *testing.T) {
 		"a revision above 2^53-1":  func(s string) string { return strings.Replace(s, `"revision":1`, `"revision":9007199254740992`, 1) },
 		"bytes that are not UTF-8": func(s string) string { return strings.Replace(s, "Corp", "Co\xffrp", 1) },
 		"too many bytes":           func(s string) string { return strings.Replace(s, "Corp", strings.Repeat("C", MaxBytes), 1) },
-		"nothing":                  func(string) string { return "" },
+		"too many entries": func(s string) string {
+			return strings.Replace(s, `"Authentication"`, strings.Repeat(`"A",`, MaxParts)+`"A"`, 1)
+		},
+		"nothing": func(string) string { return "" },
 	} {
 		if changed := change(vectorOne); changed == vectorOne {
 			t.Errorf("%s: the test changed nothing", name)
@@ -111,17 +115,64 @@ func TestDifferencesNameTheFields(t *testing.T) {
 	}
 }
 
+// FuzzParse feeds bytes as somebody might have signed them. Accepted is only what serialises to the same bytes, also by
+// way of the custom resource, and what the published schema accepts. Errors are fit to be shown.
 func FuzzParse(f *testing.F) {
+	schema := compiledSchema(f)
 	f.Add([]byte(vectorOne))
 	f.Add([]byte(vectorTwo))
 	f.Fuzz(func(t *testing.T, signed []byte) {
+		agree(t, schema, signed)
 		parsed, err := Parse(signed)
 		if err != nil {
+			checkShown(t, err.Error())
 			return
 		}
 		again, err := parsed.Bytes()
 		if err != nil || string(again) != string(signed) {
 			t.Fatalf("accepted %q, which serialises to %q (%v)", signed, again, err)
 		}
+		if differences := Differences(parsed.Procedure, parsed.Procedure.Normalize()); len(differences) != 0 {
+			t.Fatalf("%q differs from itself: %v", signed, differences)
+		}
+		object := ToV1alpha1(parsed.Procedure)
+		again, err = New(parsed.Audience, parsed.Revision, FromV1alpha1(&object)).Bytes()
+		if err != nil || string(again) != string(signed) {
+			t.Fatalf("%q becomes %q by way of the custom resource (%v)", signed, again, err)
+		}
 	})
+}
+
+// checkShown fails if a message is too long or could fool a terminal.
+func checkShown(t testing.TB, message string) {
+	t.Helper()
+	if message == "" || len(message) > 2*maxShown+200 {
+		t.Fatalf("a message of %d bytes: %s", len(message), message)
+	}
+	for _, r := range message {
+		if !unicode.IsPrint(r) {
+			t.Fatalf("the message %q has the character %q", message, r)
+		}
+	}
+}
+
+func TestErrorsAreFitToBeShown(t *testing.T) {
+	long := strings.Repeat("x", MaxBytes/2)
+	for name, c := range map[string]struct{ old, new, mention string }{
+		"a long unknown field":          {`"revision":1`, `"` + long + `":1,"revision":1`, "unknown field"},
+		"a long type":                   {Type, long, "of type"},
+		"a type with a control":         {Type, `\u001b[2J\u202e`, "of type"},
+		"a long number":                 {`"revision":1`, `"revision":1` + strings.Repeat("0", MaxBytes/2), "revision"},
+		"a number as a name":            {`"Employee card"`, `7`, "procedure.name"},
+		"another type with other names": {`"revision":1,"type":"` + Type, `"version":1,"type":"tokenprocedures.dev/request/v2`, "request/v2"},
+		"no audience":                   {`"cm.example.com"`, `""`, "audience"},
+		"no name":                       {`"name":"Employee card",`, ``, "name"},
+	} {
+		_, err := Parse([]byte(strings.Replace(vectorOne, c.old, c.new, 1)))
+		if err == nil || !strings.Contains(err.Error(), c.mention) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		checkShown(t, err.Error())
+	}
 }

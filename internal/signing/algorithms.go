@@ -12,6 +12,8 @@ import (
 	"fmt"
 
 	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 )
 
 // Bounds of RSA keys, in bits. The upper one bounds the work of a verification.
@@ -88,7 +90,7 @@ func chooseScheme(digest, signature algorithm) (scheme, error) {
 	}
 	allowed, found := signatureAlgorithms[signature.id]
 	if !found {
-		return scheme{}, fmt.Errorf("the signature algorithm is %s; allowed are %s", shown(signature.id.String()), allowedSignatures)
+		return scheme{}, fmt.Errorf("the signature algorithm is %s; allowed are %s", request.Shown(signature.id.String()), allowedSignatures)
 	}
 	if allowed.digest != 0 && allowed.digest != hash {
 		return scheme{}, fmt.Errorf("the digest algorithm is %v, but this kind of signature goes with %v", hash, allowed.digest)
@@ -107,7 +109,7 @@ func chooseScheme(digest, signature algorithm) (scheme, error) {
 func chooseDigest(digest algorithm) (crypto.Hash, error) {
 	hash, found := digests[digest.id]
 	if !found {
-		return 0, fmt.Errorf("the digest algorithm is %s; allowed are %s (openssl: -md sha256)", shown(digest.id.String()), allowedDigests)
+		return 0, fmt.Errorf("the digest algorithm is %s; allowed are %s (openssl: -md sha256)", request.Shown(digest.id.String()), allowedDigests)
 	}
 	if digest.parameters != nil && !bytes.Equal(digest.parameters, derNull) {
 		return 0, fmt.Errorf("the digest algorithm %v has parameters; expected none", hash)

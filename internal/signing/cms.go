@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 )
 
 // MaxBytes bounds a signature.
@@ -111,7 +113,11 @@ func (r *reader) attachedContent() []byte {
 	return content
 }
 
-// certificates reads the optional CertificateSet. What is not X.509 is left out.
+// minCertificate is shorter than every certificate with an allowed key, validity, names and signature.
+const minCertificate = 128
+
+// certificates reads the optional CertificateSet. What is not X.509, or too short to be, is left out: so there are never
+// more than a few hundred to look at.
 func (r *reader) certificates() [][]byte {
 	if !r.next(constructed0) {
 		return nil
@@ -119,8 +125,9 @@ func (r *reader) certificates() [][]byte {
 	var list [][]byte
 	for set := r.inside(constructed0, "the certificates"); set.more(); {
 		before := set.rest
-		if set.skipAny("a certificate") == asn1.SEQUENCE {
-			list = append(list, before[:len(before)-len(set.rest)])
+		tag := set.skipAny("a certificate")
+		if whole := before[:len(before)-len(set.rest)]; tag == asn1.SEQUENCE && len(whole) >= minCertificate {
+			list = append(list, whole)
 		}
 	}
 	return list
@@ -228,13 +235,13 @@ func (r *reader) time(what string) time.Time {
 	}
 	parsed, err := time.Parse(layout, text)
 	if err != nil || parsed.Format(layout) != text {
-		r.fail("%s is %q; expected a date and time in UTC with seconds, like %s", what, shown(text), layout)
+		r.fail("%s is %q; expected a date and time in UTC with seconds, like %s", what, request.Shown(text), layout)
 	}
 	if tag == asn1.UTCTime && parsed.Year() >= 2050 {
 		parsed = parsed.AddDate(-100, 0, 0) // Go takes 50 to 68 for this century
 	}
 	if tag == asn1.GeneralizedTime && parsed.Year() >= 1950 && parsed.Year() < 2050 {
-		r.fail("%s is the GeneralizedTime %q; expected a UTCTime for the years 1950 to 2049", what, shown(text))
+		r.fail("%s is the GeneralizedTime %q; expected a UTCTime for the years 1950 to 2049", what, request.Shown(text))
 	}
 	return parsed
 }
@@ -254,6 +261,6 @@ func (r *reader) algorithm(what string) algorithm {
 
 func (r *reader) expectOID(expected objectID, what string) {
 	if found := r.oid(what); !r.failed() && found != expected {
-		r.fail("expected %s (%s), found %s", what, expected, shown(found.String()))
+		r.fail("expected %s (%s), found %s", what, expected, request.Shown(found.String()))
 	}
 }

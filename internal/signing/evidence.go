@@ -41,7 +41,7 @@ func Recorded(der []byte, digest string, evidence []Evidence) (Verdict, bool) {
 		}
 		verdict := Verdict{
 			Reason:         v1alpha1.ReasonRecordedByHost,
-			Message:        "the CM host has recorded this signature of officer " + shown(recorded.OfficerID) + " with the revision that it accepted",
+			Message:        "the CM host has recorded this signature of officer " + request.Shown(recorded.OfficerID) + " with the revision that it accepted",
 			Officer:        &Officer{ID: recorded.OfficerID, Subject: recorded.Subject},
 			SignedAt:       signed.attributes.signingTime,
 			Request:        &parsed,

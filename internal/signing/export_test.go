@@ -52,3 +52,9 @@ func BareVerify(der []byte, key crypto.PublicKey) func() bool {
 func SignAnything(content []byte, certificate *x509.Certificate, key crypto.Signer, at time.Time) ([]byte, error) {
 	return newSignature(content, certificate, key, at)
 }
+
+// ReadCertificateNames is what is read of a certificate before the register is asked.
+func ReadCertificateNames(der []byte) (issuer, serial, keyID, publicKeyInfo []byte, err error) {
+	names, err := readCertificateNames(der)
+	return names.issuer, names.serial, names.keyID, names.publicKeyInfo, err
+}

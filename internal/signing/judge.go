@@ -113,7 +113,7 @@ func (s *signedData) verify(scheme scheme, certificate *x509.Certificate) *refus
 		return refuse(v1alpha1.ReasonBadSignature, "the signed message-digest is not the %v digest of the content: the content was changed after signing; sign again", scheme.digest)
 	}
 	if !scheme.verify(certificate.PublicKey, s.attributes.encoded, s.value) {
-		return refuse(v1alpha1.ReasonBadSignature, "the signature value is not an %s signature (%v) of the signed attributes by the key of the certificate of %s: it was changed, or made with another key; sign again", scheme.padding, scheme.digest, shown(certificate.Subject.String()))
+		return refuse(v1alpha1.ReasonBadSignature, "the signature value is not an %s signature (%v) of the signed attributes by the key of the certificate of %s: it was changed, or made with another key; sign again", scheme.padding, scheme.digest, request.Shown(certificate.Subject.String()))
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func (v Verdict) judgedAt(checks []check, s subject) Verdict {
 			return v.refused(refused)
 		}
 	}
-	v.Reason, v.Message = v1alpha1.ReasonOfficerSignature, "signed by officer "+shown(s.listed.officer.ID)
+	v.Reason, v.Message = v1alpha1.ReasonOfficerSignature, "signed by officer "+request.Shown(s.listed.officer.ID)
 	return v
 }
 
@@ -173,21 +173,21 @@ func (s subject) turns() []time.Time {
 
 func officerActive(s subject) *refusal {
 	if state := s.listed.officer.State; state != request.Active {
-		return refuse(v1alpha1.ReasonOfficerClosed, "the state of officer %s in the CM host's register is %q; expected %q", shown(s.listed.officer.ID), shown(state), request.Active)
+		return refuse(v1alpha1.ReasonOfficerClosed, "the state of officer %s in the CM host's register is %q; expected %q", request.Shown(s.listed.officer.ID), request.Shown(state), request.Active)
 	}
 	return nil
 }
 
 func certificateNotExpired(s subject) *refusal {
 	if end := s.listed.certificate.NotAfter; s.terms.Now.After(end) {
-		return refuse(v1alpha1.ReasonCertificateExpired, "the certificate of officer %s was valid until %s: sign with a renewed one that the CM host lists", shown(s.listed.officer.ID), instant(end))
+		return refuse(v1alpha1.ReasonCertificateExpired, "the certificate of officer %s was valid until %s: sign with a renewed one that the CM host lists", request.Shown(s.listed.officer.ID), instant(end))
 	}
 	return nil
 }
 
 func certificateAlreadyValid(s subject) *refusal {
 	if start := s.listed.certificate.NotBefore; s.terms.Now.Before(start) {
-		return refuse(v1alpha1.ReasonCertificateNotYetValid, "the certificate of officer %s is valid from %s", shown(s.listed.officer.ID), instant(start))
+		return refuse(v1alpha1.ReasonCertificateNotYetValid, "the certificate of officer %s is valid from %s", request.Shown(s.listed.officer.ID), instant(start))
 	}
 	return nil
 }
@@ -200,7 +200,7 @@ func officerHasRoles(s subject) *refusal {
 		}
 	}
 	if len(missing) > 0 {
-		return refuse(v1alpha1.ReasonMissingRole, "officer %s does not have the role %s", shown(s.listed.officer.ID), strings.Join(missing, " and the role "))
+		return refuse(v1alpha1.ReasonMissingRole, "officer %s does not have the role %s", request.Shown(s.listed.officer.ID), strings.Join(missing, " and the role "))
 	}
 	return nil
 }
@@ -213,7 +213,7 @@ func officerCoversDomains(s subject) *refusal {
 	own := domains.Canonical(s.listed.officer.Domain)
 	for _, c := range covered {
 		if !s.terms.Register.tree.Covers(own, c.domain) {
-			return refuse(v1alpha1.ReasonOutsideDomain, "officer %s belongs to the domain %s, %s to %s; expected an officer of the same domain or one above", shown(s.listed.officer.ID), shown(own), c.what, shown(domains.Canonical(c.domain)))
+			return refuse(v1alpha1.ReasonOutsideDomain, "officer %s belongs to the domain %s, %s to %s; expected an officer of the same domain or one above", request.Shown(s.listed.officer.ID), request.Shown(own), c.what, request.Shown(domains.Canonical(c.domain)))
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tokenprocedures/token-procedure-operator/internal/domains"
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 )
 
 // Officer is one entry of the CM host's register. The JSON form is that of GET /v1/officers.
@@ -73,7 +74,7 @@ func newListing(officer *Officer, der []byte) *listing {
 	case err != nil && unreadKeyProblem(der) != "":
 		listed.weakness = unreadKeyProblem(der)
 	case err != nil:
-		listed.problem = "the register lists it, but it cannot be read: " + shown(err.Error())
+		listed.problem = "the register lists it, but it cannot be read: " + request.Shown(err.Error())
 	case keyProblem(certificate.PublicKey) != "":
 		listed.weakness = keyProblem(certificate.PublicKey)
 	default:
@@ -94,7 +95,7 @@ func publicKeyOf(certificate *x509.Certificate) []byte {
 func officerNames(officers []*Officer) string {
 	names := make([]string, len(officers))
 	for i, officer := range officers {
-		names[i] = shown(officer.ID)
+		names[i] = request.Shown(officer.ID)
 	}
 	return "the officers " + strings.Join(names, ", ")
 }

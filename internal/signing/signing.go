@@ -22,9 +22,7 @@
 package signing
 
 import (
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
@@ -79,21 +77,4 @@ type Verdict struct {
 // Verified tells whether an officer who may sign made the signature, or the host has recorded that one did.
 func (v Verdict) Verified() bool {
 	return v.Reason == v1alpha1.ReasonOfficerSignature || v.Reason == v1alpha1.ReasonRecordedByHost
-}
-
-// maxShown bounds how much of a value of foreign origin a message repeats.
-const maxShown = 200
-
-// shown makes a value of foreign origin fit for a message: on one line, without control, bidirectional and invisible
-// characters, and not too long.
-func shown(value string) string {
-	if len(value) > maxShown {
-		value = strings.ToValidUTF8(value[:maxShown], "") + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, value)
 }

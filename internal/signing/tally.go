@@ -49,10 +49,10 @@ func countOnce(verdict Verdict, earlier []Verdict, counts []Count, names []strin
 			continue
 		}
 		if other.Officer.ID == verdict.Officer.ID || bytes.Equal(other.PublicKey, verdict.PublicKey) {
-			return Count{v1alpha1.ReasonSameOfficer, fmt.Sprintf("officer %s has already signed this request, in %s: another officer must sign", shown(other.Officer.ID), shown(names[i])), i}
+			return Count{v1alpha1.ReasonSameOfficer, fmt.Sprintf("officer %s has already signed this request, in %s: another officer must sign", request.Shown(other.Officer.ID), request.Shown(names[i])), i}
 		}
 	}
-	return Count{v1alpha1.ReasonCounted, "signed by officer " + shown(verdict.Officer.ID), -1}
+	return Count{v1alpha1.ReasonCounted, "signed by officer " + request.Shown(verdict.Officer.ID), -1}
 }
 
 // differs says how a signed request is not the wanted one.
@@ -99,5 +99,5 @@ func orNone(value string) string {
 	if value == "" {
 		return "(none)"
 	}
-	return shown(value)
+	return request.Shown(value)
 }
