@@ -616,7 +616,7 @@ type ClientInterface interface {
 	// 1. `client-not-permitted`: the client's certificate is not a submitter's.
 	// 2. `too-large`: the body has more than 256 KiB.
 	// 3. `malformed`: the body is not of this shape, has not exactly two signatures, the request is not in its canonical form, its
-	//    name is not the one in the path, or the content of a signature is not the request.
+	//    name is not the one in the path, or the content of a signature cannot be read or is not the request.
 	// 4. `audience-mismatch`: the request is for another host.
 	// 5. The stored revision has the same digest: 200.
 	// 6. `stale-revision`: the revision is lower than the stored one. `revision-conflict`: it is equal, with another digest.
@@ -640,7 +640,7 @@ type ClientInterface interface {
 	// 1. `client-not-permitted`: the client's certificate is not a submitter's.
 	// 2. `too-large`: the body has more than 256 KiB.
 	// 3. `malformed`: the body is not of this shape, has not exactly two signatures, the request is not in its canonical form, its
-	//    name is not the one in the path, or the content of a signature is not the request.
+	//    name is not the one in the path, or the content of a signature cannot be read or is not the request.
 	// 4. `audience-mismatch`: the request is for another host.
 	// 5. The stored revision has the same digest: 200.
 	// 6. `stale-revision`: the revision is lower than the stored one. `revision-conflict`: it is equal, with another digest.
@@ -800,7 +800,7 @@ func (c *Client) GetTokenProcedure(ctx context.Context, name Name, reqEditors ..
 //  1. `client-not-permitted`: the client's certificate is not a submitter's.
 //  2. `too-large`: the body has more than 256 KiB.
 //  3. `malformed`: the body is not of this shape, has not exactly two signatures, the request is not in its canonical form, its
-//     name is not the one in the path, or the content of a signature is not the request.
+//     name is not the one in the path, or the content of a signature cannot be read or is not the request.
 //  4. `audience-mismatch`: the request is for another host.
 //  5. The stored revision has the same digest: 200.
 //  6. `stale-revision`: the revision is lower than the stored one. `revision-conflict`: it is equal, with another digest.
@@ -834,7 +834,7 @@ func (c *Client) PutTokenProcedureWithBody(ctx context.Context, name Name, conte
 //  1. `client-not-permitted`: the client's certificate is not a submitter's.
 //  2. `too-large`: the body has more than 256 KiB.
 //  3. `malformed`: the body is not of this shape, has not exactly two signatures, the request is not in its canonical form, its
-//     name is not the one in the path, or the content of a signature is not the request.
+//     name is not the one in the path, or the content of a signature cannot be read or is not the request.
 //  4. `audience-mismatch`: the request is for another host.
 //  5. The stored revision has the same digest: 200.
 //  6. `stale-revision`: the revision is lower than the stored one. `revision-conflict`: it is equal, with another digest.
@@ -1535,7 +1535,7 @@ type ClientWithResponsesInterface interface {
 	// 1. `client-not-permitted`: the client's certificate is not a submitter's.
 	// 2. `too-large`: the body has more than 256 KiB.
 	// 3. `malformed`: the body is not of this shape, has not exactly two signatures, the request is not in its canonical form, its
-	//    name is not the one in the path, or the content of a signature is not the request.
+	//    name is not the one in the path, or the content of a signature cannot be read or is not the request.
 	// 4. `audience-mismatch`: the request is for another host.
 	// 5. The stored revision has the same digest: 200.
 	// 6. `stale-revision`: the revision is lower than the stored one. `revision-conflict`: it is equal, with another digest.
@@ -1559,7 +1559,7 @@ type ClientWithResponsesInterface interface {
 	// 1. `client-not-permitted`: the client's certificate is not a submitter's.
 	// 2. `too-large`: the body has more than 256 KiB.
 	// 3. `malformed`: the body is not of this shape, has not exactly two signatures, the request is not in its canonical form, its
-	//    name is not the one in the path, or the content of a signature is not the request.
+	//    name is not the one in the path, or the content of a signature cannot be read or is not the request.
 	// 4. `audience-mismatch`: the request is for another host.
 	// 5. The stored revision has the same digest: 200.
 	// 6. `stale-revision`: the revision is lower than the stored one. `revision-conflict`: it is equal, with another digest.
@@ -2609,7 +2609,7 @@ func (c *ClientWithResponses) GetTokenProcedureWithResponse(ctx context.Context,
 //  1. `client-not-permitted`: the client's certificate is not a submitter's.
 //  2. `too-large`: the body has more than 256 KiB.
 //  3. `malformed`: the body is not of this shape, has not exactly two signatures, the request is not in its canonical form, its
-//     name is not the one in the path, or the content of a signature is not the request.
+//     name is not the one in the path, or the content of a signature cannot be read or is not the request.
 //  4. `audience-mismatch`: the request is for another host.
 //  5. The stored revision has the same digest: 200.
 //  6. `stale-revision`: the revision is lower than the stored one. `revision-conflict`: it is equal, with another digest.
@@ -2639,7 +2639,7 @@ func (c *ClientWithResponses) PutTokenProcedureWithBodyWithResponse(ctx context.
 //  1. `client-not-permitted`: the client's certificate is not a submitter's.
 //  2. `too-large`: the body has more than 256 KiB.
 //  3. `malformed`: the body is not of this shape, has not exactly two signatures, the request is not in its canonical form, its
-//     name is not the one in the path, or the content of a signature is not the request.
+//     name is not the one in the path, or the content of a signature cannot be read or is not the request.
 //  4. `audience-mismatch`: the request is for another host.
 //  5. The stored revision has the same digest: 200.
 //  6. `stale-revision`: the revision is lower than the stored one. `revision-conflict`: it is equal, with another digest.
@@ -5670,22 +5670,22 @@ var swaggerSpec = []string{
 	"sF9CNetPpqJ3jCxk/hStBRmfORIal5PVpopekWozzTNnubW+1qhrHHUVpNKXIkmmBy5U3TkLdYIAjt8Y",
 	"2YWTHDBzQsJr1ZgWsM9gGOgE4BTss1LOqZw2TGNhOLCaqttnfdZuNUTbu1bo231rpnV/7iOJmZ0WGhQV",
 	"wPr9Jbd19dlOCw2K+nH7BT0BiHPwYOEpUZQjvy6yfme8EtFf9046X37XZwgp5cK6PxCEEtM6RDYp7sK0",
-	"7h7ES28ebPXZbgsNFmrc9eaWXNzY6rM9dbj11IGJ0seUI12xiq5Ej1af7bfQoFoVXkxUXukPvpXypkXr",
-	"3nw0WCgOH3Q15ZB/56Zgp1inmrwFoBtYpdvFS+UhV66ur06LHgeuvoZPWn32tGV3p/DL1hQ+Gtjl+YMu",
-	"ItV8cCrgVtVn6nvTLocKpDLz/QKK0POm2idI7afSK0inzNhFr9Q6BSzAcoTNQZWQdbiPRJkkXz3JR+KZ",
-	"qh2dcZiykoGinGvQb1pd0dvqs4NWFcy+q5VGt5rGp5tC6+SXTGrw5gLx4kpxKcgMKqr8AkgwA9ecKmAY",
-	"wAKlIquhJodTcGBE+wprfX2rSsb73KVkwJTPeTTfUL8QlcqFpTqBVeSwvj5QeamSjacblN1XEf9rqDS0",
-	"EACLUkhdNv2sCD1IzUZ7hkEP7wTtv+OmTZdpxVrLalBbHbC80GPtE5aSVVNvlKd4GM/XN0Zc1yGvq3q5",
-	"7vOHdw/XUdvU5s5ViyUVj1tjzuKKUlDcOmtMJJnBc9W04ycrewCfDIrPNOIuNka3sirvYz9tT8qaBacf",
-	"psg8UK5eOwyuq5MgEFji3DDPoKuyvhUTgi/jlM+KC/zwUI7XQW/p865i3dokhtCPlpkcjTmCpEBXTM5d",
-	"drGGn6UA6IKvpUhlaPC2VFMdFvwtOI7/2qEKd5QdDDtWHp9o2gScft1TpLs/BcHSZu8/M2XBwuYNeLFB",
-	"oLuy5PJ9p4VdAley56K8RumRf0Xv0F/ZED6psJtFq7cxyPJwNvAKjirsTgZOnnpZGK318pSaCWqluIGX",
-	"mnHrThJqeaifqRvnZ1QQy/WrtN7yFsE+gwoEyjTTlmZKMQQkprnmLlw95UBgMhYdVdUmEl9l3pJSJBhj",
-	"cYGFq2YPDffLLWXi9qUsRRraNVxVq+Cg2v1KxIFOMN+nMY+IuaXBxdnMHYwV5vaAFymuzf58T2RzyK+F",
-	"K+UfgBtWMLEkoZcQDyzh6Li1prjq2917wzvKpeDO9OSbXKxd9vlo8ke6cPBvwgY767ygg6U/O8lGKjpu",
-	"+la4MCaZ+GPYpVW1Ba856rV+/yrRXZD0xk32UBev0851ehfCUZQSYZKFTPOfamJ7mLQ0QbRCnnQPdnd3",
-	"gLD0Lhv7MOtENavVKrXvWdasA0Kbi8rV5YQ4Ih7G/LJrnpQ7xLqUUg+8AHz3JAv5BWaOESGQnGTcqsa1",
-	"A25USLBRnQuMcsfH8pz+XwAAAP//",
+	"7h60/XfVe+D0NXC1uwhbfbbbQoOFqne93SVXObb6bE8ddz2ZYKI0NOVaV8yjKxGm1Wf7LTSo1okXE5WX",
+	"/IO3pbx70bpJHw0WysUHXU1L5N+5KeEp1qkmbwEwB1Yxd/FSeeyVy+yr06LHgavT4ZNWnz1t2f0q/LJZ",
+	"hY8GdsH+oItINUOcCrhn9Zn63jTQoQKpXH2/gCJ0wal2DlL7qXQP0kk0dhkstU4BC7AlYXNQN2Qd7iNR",
+	"ps1XT/KReKaqSWccpqzkpCh3G3SgVpf2tvrsoFUFs+9qrtGtJvbpNtE6HSaTOr25Ury4ZFyKNoOKKuMA",
+	"Us7AWadKGgawQKnaaqjJ4RQcGNHew1qn36ra8T53qR0w5XMezTfUOESllmGplmCVPayvIVRequTn6ZZl",
+	"91XN/xpKDi1EwqJcUtdPPyuCEVLX0b5i0Mw7QfvvuGnTd1qx1rI+1FYQLL/0WHuJpazV1BvlKR7G8/XN",
+	"E9cFyesqY64b/uHdw3UUObW5c9V0SUXo1pizuLQUVLnOGhNJZvBctfH4yeofwCeDcjSNuIut0q08y/tY",
+	"VNuTsorB6ZkpchGU89cOjOt6JQgNljg3zDPos6zvyYRwzDjls+JKPzyU43XQW/q8q1i3NpIhGKRlJkdj",
+	"jiBN0BWlcxdirOF5KQC64H0pkhsa/C/V5IcFDwyO47928MIddwdTj5XHJ5o2Aadf9x3pflBBsLT9+89M",
+	"YrCweQNebBDoriy5fN9pc5fAley5KLhReuRf0V/0VzaNTyrsZtEObgy7PJxVvIKjCru3gZOnXhZmbL1g",
+	"pWaUWklv4Ldm3LqlhFo+62fqDvoZFcRyBiutt7xXsM+gJoEyzbSlmVIMAalqrrkL5085EBiRRY9VtYnE",
+	"V7m4pBQJxlhcYOGq/UPDjXNLmbh9TUuRmHYNl9cqOKgGwBJxoDfM92nMI2LubXBxNnMrY4W5PeDVimuz",
+	"P98T2RwybuGS+QfghhVMLEnoJUQISzg67rEpLv92d+PwjnIpuDM9+SZXbZedP5o8lC4c/Juwwc46L+jw",
+	"6c9Ou5GKjpu+FS6MSSb+GHZp1XHBa44Krt+/SnQXJL1xkz1UyutEdJ3whXAUpUSY9CHTDqia6h4mLU0Q",
+	"rZAn3YPd3R0gLL3Lxs7MOnXNar5K7ZuXNeuAYOeicnU5IY4YiDG/7Coo5Q6xrqnUAy8A3z3JQsaBmWNE",
+	"CKQrGUerce2AYxVSblQvA6Pc8bE8p/8XAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -154,7 +154,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem.Error) {
 
 // compressed compresses answers where that pays and the client can read them.
 func compressed(next http.Handler) http.Handler {
-	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(worthGzip))
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(worthGzip), gzhttp.EnableZstd(false))
 	if err != nil {
 		panic("the options of gzip are constant: " + err.Error())
 	}

@@ -1,0 +1,5 @@
+package postgrestest
+
+import "syscall"
+
+func endsWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT} }
