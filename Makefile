@@ -91,8 +91,18 @@ fuzz: ## Every fuzz target for FUZZTIME (10s).
 bench: ## The benchmarks of the pure packages.
 	@go test -run '^$$' -bench . -benchmem ./internal/...
 
+##@ Release
+
+.PHONY: release
+release: ## Build what is released into dist/, and check that building elsewhere gives the same bytes.
+	@hack/release.sh --check
+
+.PHONY: image
+image: ## Put the operator into an image (needs buildah, and `make release` first).
+	@buildah build --build-arg TARGETARCH=$$(go env GOARCH) -t token-procedure-operator:latest .
+
 ##@ Clean
 
 .PHONY: clean
 clean: ## Remove what was built in this checkout; caches of the user stay.
-	@rm -rf bin .local
+	@rm -rf bin dist .local

@@ -46,12 +46,11 @@ func reason(object, condition, reason string) string {
 const (
 	procedure  = "tokenprocedure/employee-card"
 	signature  = "proceduresignature/"
-	writeBytes = `request() { kubectl get tp employee-card -n pki -o jsonpath="{$1}"; }
-printf '{"audience":"%s","procedure":%s,"revision":%s,"type":"tokenprocedures.dev/request/v1"}' \
-  cm.local "$(request .spec.procedure)" "$(request .spec.revision)" > .local/request.json
-echo "to sign: sha256:$(openssl dgst -sha256 -r .local/request.json | cut -d' ' -f1)"
-echo "status:  $(request .status.request.digest)"
-test "sha256:$(openssl dgst -sha256 -r .local/request.json | cut -d' ' -f1)" = "$(request .status.request.digest)"`
+	writeBytes = `kubectl get tp employee-card -n pki -o jsonpath='{"{"}"audience":"cm.local","procedure":{.spec.procedure},"revision":{.spec.revision},"type":"tokenprocedures.dev/request/v1"{"}"}' > .local/request.json
+cat .local/request.json
+digest=$(kubectl get tp employee-card -n pki -o jsonpath='{.status.request.digest}')
+echo; echo "$digest"
+test "$digest" = "sha256:$(openssl dgst -sha256 -r .local/request.json | cut -d' ' -f1)"`
 	inputViewVisitor = `kubectl patch tp employee-card -n pki --type=merge \
   -p '{"spec":{"revision":2,"procedure":{"inputView":"Visitor"}}}'`
 	stateClosed = `kubectl patch tp employee-card -n pki --type=merge \
@@ -59,7 +58,7 @@ test "sha256:$(openssl dgst -sha256 -r .local/request.json | cut -d' ' -f1)" = "
 )
 
 var story = []chapter{
-	{"A token procedure is applied, as Argo CD or Flux would do it from git.", "kubectl apply -f config/samples/employee-card.yaml"},
+	{"A token procedure is applied, as Argo CD or Flux would do it from git.", "kubectl apply -f config/samples/story/employee-card.yaml"},
 	{"It is valid, and it waits for two officers.", reason(procedure, "Signed", "AwaitingSignatures")},
 	{"Nothing of it is on the CM host yet.", reason(procedure, "Active", "NotAtHost") + "\nkubectl get tp -n pki"},
 	{"What officers sign is plain JSON. Whoever has kubectl can write it down, and its digest is the one in the status.", writeBytes},

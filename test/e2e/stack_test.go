@@ -118,7 +118,8 @@ func (s *stack) end() {
 		return
 	}
 	select {
-	case <-s.ended:
+	case err := <-s.ended:
+		s.Expect(err).NotTo(HaveOccurred(), "an interruption is a good end")
 	case <-time.After(time.Minute):
 		s.t.Error("the local stack did not end within a minute of being interrupted")
 		s.Expect(s.command.Process.Kill()).To(Succeed())
