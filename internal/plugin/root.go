@@ -77,8 +77,8 @@ type group struct {
 }
 
 var groups = []group{
-	{"write", "Write and check procedures:", []func(*session) *cobra.Command{}},
-	{"sign", "Sign:", []func(*session) *cobra.Command{newRequestCommand, newDigestCommand, newSignCommand}},
+	{"write", "Write and check procedures:", []func(*session) *cobra.Command{newLintCommand}},
+	{"sign", "Sign:", []func(*session) *cobra.Command{newRequestCommand, newDigestCommand, newSignCommand, newVerifyCommand}},
 	{"look", "See what is going on:", []func(*session) *cobra.Command{newStatusCommand}},
 	{"host", "Work with the CM host:", []func(*session) *cobra.Command{}},
 }

@@ -96,7 +96,7 @@ type Finding struct {
 	File     string `json:"file,omitempty" doc:"where it is, as named on the command line"`
 	Line     int    `json:"line,omitempty" doc:"in the file, from 1"`
 	Object   string `json:"object,omitempty" doc:"kind and name"`
-	Severity string `json:"severity,omitempty" doc:"error or warning"`
+	Severity string `json:"severity,omitempty" doc:"error; missing, which a draft lacks to be submitted; or warning"`
 	Field    string `json:"field,omitempty" doc:"path of the field at fault"`
 	Reason   string `json:"reason" doc:"one word, as in conditions"`
 	Message  string `json:"message" doc:"what was found and what to do"`
@@ -112,3 +112,45 @@ type VersionInfo struct {
 }
 
 func (v *VersionInfo) stamp() { v.set("VersionInfo") }
+
+// LintReport is the output of lint.
+type LintReport struct {
+	Header
+	Objects  int       `json:"objects" doc:"how many objects of cm.tokenprocedures.dev were checked"`
+	Errors   int       `json:"errors" doc:"how many findings are errors"`
+	Findings []Finding `json:"findings" doc:"all findings, in the order of the files; warnings that need other objects last"`
+}
+
+func (r *LintReport) stamp() { r.set("LintReport") }
+
+// VerifyReport is the output of verify.
+type VerifyReport struct {
+	Header
+	Good       bool                `json:"good" doc:"every procedure has two good signatures"`
+	Procedures []VerifiedProcedure `json:"procedures" doc:"one for each manifest that is no draft, and for each revision of a history"`
+}
+
+func (r *VerifyReport) stamp() { r.set("VerifyReport") }
+
+// VerifiedProcedure is the judgement of one revision of a procedure.
+type VerifiedProcedure struct {
+	Where      string              `json:"where" doc:"the manifest's file and line, its namespace and name in the cluster, or the file of the history"`
+	Procedure  string              `json:"procedure" doc:"name of the procedure on the CM host"`
+	Audience   string              `json:"audience" doc:"of the CM host that the request is for"`
+	Revision   int64               `json:"revision" doc:"in the request"`
+	Digest     string              `json:"digest" doc:"sha256: and 64 hexadecimal digits"`
+	Good       bool                `json:"good" doc:"two officers have signed exactly this request"`
+	Message    string              `json:"message" doc:"the judgement in words"`
+	Signatures []VerifiedSignature `json:"signatures" doc:"all signatures that are said to be of this procedure"`
+}
+
+// VerifiedSignature is the judgement of one signature.
+type VerifiedSignature struct {
+	Where    string      `json:"where" doc:"where the signature is"`
+	Officer  OfficerName `json:"officer" doc:"who signed; empty while not known"`
+	SignedAt time.Time   `json:"signedAt,omitzero" doc:"the signing time inside the signature"`
+	Verified bool        `json:"verified" doc:"an officer who may sign made it"`
+	Counted  bool        `json:"counted" doc:"it is one of the signatures that the request has"`
+	Reason   string      `json:"reason" doc:"Counted, or why not, as in the conditions of ProcedureSignature"`
+	Message  string      `json:"message" doc:"what was expected and what was found"`
+}

@@ -252,7 +252,7 @@ func (f *source) request() (request.Request, error) {
 func brokenRules(where string, findings []rules.Finding) error {
 	errs := []error{fmt.Errorf("%s breaks rules of token procedures, and nobody may sign it:", where)}
 	for _, finding := range findings {
-		errs = append(errs, fmt.Errorf("  %s: %s", finding.Field, finding.Message))
+		errs = append(errs, fmt.Errorf("  %s", finding.Message))
 	}
 	return &exitError{ExitFinding, errors.Join(errs...)}
 }

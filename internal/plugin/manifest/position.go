@@ -22,33 +22,6 @@ func (o Object) Line(field string) int {
 	return o.shift + line
 }
 
-// NullFields lists the fields below a top-level member that are written as an explicit null.
-func (o Object) NullFields(top string) []string {
-	_, node := member(o.node, top)
-	if node == nil {
-		return nil
-	}
-	return nulls(node, top)
-}
-
-func nulls(node *yamlv3.Node, path string) []string {
-	if isNull(node) {
-		return []string{path}
-	}
-	var found []string
-	switch node.Kind {
-	case yamlv3.MappingNode:
-		for i := 0; i+1 < len(node.Content); i += 2 {
-			found = append(found, nulls(node.Content[i+1], path+"."+node.Content[i].Value)...)
-		}
-	case yamlv3.SequenceNode:
-		for i, entry := range node.Content {
-			found = append(found, nulls(entry, path+"["+strconv.Itoa(i)+"]")...)
-		}
-	}
-	return found
-}
-
 func isNull(node *yamlv3.Node) bool {
 	if node.Kind == yamlv3.AliasNode {
 		node = node.Alias

@@ -1,0 +1,194 @@
+package plugin
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/domains"
+	"github.com/tokenprocedures/token-procedure-operator/internal/plugin/terminal"
+	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
+)
+
+type verifyOptions struct {
+	from     sourceFlags
+	catalog  catalogFlags
+	output   outputFlags
+	officers string
+	history  []string
+	at       string
+	maxAge   time.Duration
+}
+
+func newVerifyCommand(s *session) *cobra.Command {
+	var o verifyOptions
+	command := &cobra.Command{
+		Use:   "verify [NAME...] [-f FILE|FOLDER] [--history FILE] --officers FILE|FOLDER",
+		Short: "Check who signed which revision of what, and whether two officers did",
+		Long: `Check signatures offline, given the officers' certificates. The exit code is 0 only if every procedure has two good
+signatures of different officers over exactly its request, so that a pull request cannot be merged without them.
+
+--officers is a folder of certificates (each subject counts as one officer in good standing), the officers.yaml of the
+CM host's administrator, or an answer of GET /v1/officers. --host asks the CM host instead. Domains of officers are
+judged by the domain tree of --catalog, or of the host.
+
+--history checks an export of the CM host's history (kubectl tokenproc history -o json): each revision by the officers'
+certificates as they were valid when the host accepted it. A procedure whose request is in that history needs no other
+signatures: those in git may be gone, or too old to be used again.`,
+		Example: `  # in CI, for a pull request
+  kubectl tokenproc verify -f procedures/ -R --audience cm.example.com --officers officers/
+
+  # an export of the host's history, years later
+  kubectl tokenproc verify --history employee-card.json --officers officers.yaml`,
+		ValidArgsFunction: s.completeProcedures,
+		RunE: func(command *cobra.Command, names []string) error {
+			return o.run(command.Context(), s, names)
+		},
+	}
+	o.from.add(command)
+	o.catalog.add(command)
+	o.output.add(command)
+	flags := command.Flags()
+	flags.StringVar(&o.officers, "officers", "", "folder of the officers' certificates, officers.yaml, or an answer of GET /v1/officers")
+	flags.StringSliceVar(&o.history, "history", nil, "export of the CM host's history to check as well; repeatable")
+	flags.StringVar(&o.at, "at", "", "judge as of this time (RFC 3339) instead of now")
+	flags.DurationVar(&o.maxAge, "max-age", 30*24*time.Hour, "how old a signature may be that the host has not accepted yet; the host's own limit decides in the end")
+	cobra.CheckErr(command.MarkFlagFilename("officers"))
+	cobra.CheckErr(command.MarkFlagFilename("history", "json", "yaml"))
+	return command
+}
+
+// judge is what signatures are judged by.
+type judge struct {
+	register *signing.Register
+	now      time.Time
+	maxAge   time.Duration
+	accepted map[string]*cmhostv1.TokenProcedure // by digest, those whose evidence is good
+	domain   map[string]string                   // of the newest accepted revision, by procedure name
+}
+
+func (o *verifyOptions) run(ctx context.Context, s *session, names []string) error {
+	if len(names) == 0 && len(o.from.files) == 0 && len(o.history) == 0 {
+		return usagef("what is to be verified? Give manifests with -f, an export of the host's history with --history, or the name of a TokenProcedure")
+	}
+	var sources []source
+	var err error
+	if len(names) > 0 || len(o.from.files) > 0 {
+		if sources, err = o.from.load(ctx, s, names); err != nil {
+			return err
+		}
+	}
+	judging, err := o.judge(ctx, s, sources)
+	if err != nil {
+		return err
+	}
+	report := VerifyReport{Procedures: []VerifiedProcedure{}, Good: true}
+	for _, path := range o.history {
+		revisions, err := readHistoryFile(path)
+		if err != nil {
+			return err
+		}
+		for i := range revisions {
+			report.add(judging.recorded(path, &revisions[i]))
+		}
+	}
+	for i := range sources {
+		if sources[i].isDraft() {
+			continue
+		}
+		if err := sources[i].loadSignatures(ctx, s); err != nil {
+			return err
+		}
+		verified, err := judging.manifest(&sources[i])
+		if err != nil {
+			return err
+		}
+		report.add(verified)
+	}
+	if err := o.output.print(s, &report, func() { s.sayVerified(&report) }); err != nil {
+		return err
+	}
+	if !report.Good {
+		return errFinding
+	}
+	return nil
+}
+
+func (f *source) isDraft() bool { return f.procedure.Spec.Draft != nil && *f.procedure.Spec.Draft }
+
+// judge gathers officers, the domain tree and the time.
+func (o *verifyOptions) judge(ctx context.Context, s *session, sources []source) (*judge, error) {
+	judging := &judge{now: time.Now(), maxAge: o.maxAge, accepted: map[string]*cmhostv1.TokenProcedure{}, domain: map[string]string{}}
+	if o.at != "" {
+		var err error
+		if judging.now, err = time.Parse(time.RFC3339, o.at); err != nil {
+			return nil, usagef("--at: %w; expected for example 2026-11-22T18:00:00Z", err)
+		}
+	}
+	if o.officers != "" {
+		all, err := readOfficerFile(o.officers)
+		if err != nil {
+			return nil, err
+		}
+		var tree domains.Tree
+		if o.catalog.file != "" {
+			catalog, err := readCatalog(o.catalog.file)
+			if err != nil {
+				return nil, err
+			}
+			tree = domains.NewTree(catalog.Domains)
+		}
+		judging.register = signing.NewRegister(all, tree)
+		return judging, nil
+	}
+	anchor := &source{}
+	if len(sources) > 0 {
+		anchor = &sources[0]
+	}
+	opened, err := o.catalog.hosts.open(ctx, s, anchor.cmHost)
+	if err != nil {
+		return nil, usagef("whose signatures count? Give the officers' certificates with --officers: %w", err)
+	}
+	judging.register, err = openRegister(ctx, opened)
+	return judging, err
+}
+
+func (r *VerifyReport) add(verified VerifiedProcedure) {
+	r.Good = r.Good && verified.Good
+	r.Procedures = append(r.Procedures, verified)
+}
+
+func (s *session) sayVerified(report *VerifyReport) {
+	style := terminal.StyleFor(s.Out)
+	for _, procedure := range report.Procedures {
+		verdict := style.Good("good")
+		if !procedure.Good {
+			verdict = style.Bad("NOT GOOD")
+		}
+		s.say("%s  %q revision %d for %s: %s\n", verdict, procedure.Procedure, procedure.Revision, procedure.Audience, procedure.Message)
+		s.say("  %s  %s\n", procedure.Digest, procedure.Where)
+		for _, signature := range procedure.Signatures {
+			line := signature.Reason + ": " + signature.Message
+			if signature.Counted {
+				line = "counts"
+			}
+			s.say("  - %s (%s) %s  %s: %s\n", orUnknown(signature.Officer.ID), orUnknown(signature.Officer.Subject), instantOrNone(signature.SignedAt), signature.Where, line)
+		}
+	}
+}
+
+func orUnknown(text string) string {
+	if text == "" {
+		return "unknown"
+	}
+	return text
+}
+
+func instantOrNone(t time.Time) string {
+	if t.IsZero() {
+		return "at no known time"
+	}
+	return timestamp(t)
+}
