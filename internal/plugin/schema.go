@@ -154,3 +154,72 @@ type VerifiedSignature struct {
 	Reason   string      `json:"reason" doc:"Counted, or why not, as in the conditions of ProcedureSignature"`
 	Message  string      `json:"message" doc:"what was expected and what was found"`
 }
+
+// DiffReport is the output of diff.
+type DiffReport struct {
+	Header
+	Where       string       `json:"where" doc:"the manifest's file and line, or its namespace and name"`
+	Name        string       `json:"name" doc:"name of the procedure on the CM host"`
+	Revision    int64        `json:"revision,omitempty" doc:"in the manifest"`
+	Differs     bool         `json:"differs" doc:"the manifest differs from what it was compared with first"`
+	Comparisons []Comparison `json:"comparisons" doc:"with the host's copy, where the host was asked, then with the last signed revision, where a signature is known"`
+}
+
+func (r *DiffReport) stamp() { r.set("DiffReport") }
+
+// Comparison is a manifest held against something else.
+type Comparison struct {
+	With        string       `json:"with" doc:"host or signed"`
+	Description string       `json:"description" doc:"of what it was compared with, for people"`
+	Revision    int64        `json:"revision" doc:"of what it was compared with; 0 for a procedure made elsewhere"`
+	Absent      bool         `json:"absent,omitempty" doc:"there is nothing of this name"`
+	Same        bool         `json:"same" doc:"no field differs"`
+	Differences []Difference `json:"differences" doc:"in the order of the desktop program's dialog"`
+}
+
+// Difference is a field with different values.
+type Difference struct {
+	Field string `json:"field" doc:"path in the custom resource"`
+	Label string `json:"label" doc:"in the desktop program"`
+	Old   string `json:"old,omitempty" doc:"value there; absent where there is none"`
+	New   string `json:"new,omitempty" doc:"value in the manifest; absent where there is none"`
+}
+
+// SelectionReport is the output of select.
+type SelectionReport struct {
+	Header
+	Procedure string           `json:"procedure" doc:"name of the token procedure"`
+	KeyUsages []string         `json:"keyUsages,omitempty" doc:"of the request that was asked about"`
+	Chosen    string           `json:"chosen,omitempty" doc:"the certificate procedure that the key gets; absent if none matches"`
+	Why       string           `json:"why" doc:"for people"`
+	Entries   []SelectionEntry `json:"entries" doc:"the procedure's certificate procedures in order"`
+}
+
+func (r *SelectionReport) stamp() { r.set("SelectionReport") }
+
+// SelectionEntry is a certificate procedure in a token procedure's list.
+type SelectionEntry struct {
+	Name       string   `json:"name" doc:"of the certificate procedure"`
+	State      string   `json:"state,omitempty" doc:"Active or Closed"`
+	KeyUsages  []string `json:"keyUsages" doc:"that it has; none means all"`
+	MatchesAll bool     `json:"matchesAll" doc:"it matches every request"`
+	Unknown    bool     `json:"unknown,omitempty" doc:"the catalogue does not have it"`
+	Shadowed   string   `json:"shadowed,omitempty" doc:"why it can never be chosen; absent if it can"`
+}
+
+// Sheet is the output of sheet.
+type Sheet struct {
+	Header
+	Where    string       `json:"where" doc:"the manifest's file and line, or its namespace and name"`
+	Revision int64        `json:"revision,omitempty" doc:"in the manifest"`
+	Fields   []SheetField `json:"fields" doc:"all fields, in the order of the desktop program's dialog"`
+}
+
+func (r *Sheet) stamp() { r.set("Sheet") }
+
+// SheetField is a field as the desktop program shows it.
+type SheetField struct {
+	Field string `json:"field" doc:"path in the custom resource"`
+	Label string `json:"label" doc:"in the desktop program"`
+	Value string `json:"value" doc:"empty where the field is absent"`
+}
