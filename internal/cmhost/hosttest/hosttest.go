@@ -55,6 +55,8 @@ type Host struct {
 	CA []byte
 	// Submitter and Reader are permitted clients. Unlisted is a client of the same CA without a role.
 	Submitter, Reader, Unlisted Credentials
+	// Own are the host's, for running the program on the same database.
+	Own Credentials
 
 	options Options
 	own     tls.Certificate
@@ -113,11 +115,10 @@ func (h *Host) certify() error {
 	if err != nil {
 		return err
 	}
-	own, err := ca.issue("cm.test", x509.ExtKeyUsageServerAuth)
-	if err != nil {
+	if h.Own, err = ca.issue("cm.test", x509.ExtKeyUsageServerAuth); err != nil {
 		return err
 	}
-	if h.own, err = own.pair(); err != nil {
+	if h.own, err = h.Own.pair(); err != nil {
 		return err
 	}
 	h.CA, h.pool = ca.pem(), x509.NewCertPool()
