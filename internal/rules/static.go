@@ -160,7 +160,7 @@ func (d *definition) evaluate(object, old map[string]any) (findings []Finding, c
 func fromSchema(err *field.Error) Finding {
 	switch {
 	case err.Type == field.ErrorTypeRequired && err.Detail == "":
-		return invalid(err.Field, "%s is missing: it is always required", err.Field)
+		return invalid(err.Field, "%s: Required value: it is missing, and always required", err.Field)
 	case err.Type == field.ErrorTypeTypeInvalid:
 		return invalid(err.Field, "%s", err.Detail)
 	case err.Type == field.ErrorTypeTooLong: // says bytes, counts characters

@@ -106,7 +106,7 @@ func TestFindingsStandBesideAMistypedEnum(t *testing.T) {
 func TestWhatWasNotCheckedIsSaid(t *testing.T) {
 	findings := ValidateCreate(object(t, validProcedure, "  cmHostRef: {name: local}\n", ""))
 	expectSummaries(t, findings, "spec.cmHostRef: Invalid", "spec: Invalid")
-	if !strings.Contains(findings[1].Message, "not checked") || !strings.Contains(findings[0].Message, "spec.cmHostRef is missing") {
+	if !strings.Contains(findings[1].Message, "not checked") || !strings.Contains(findings[0].Message, "spec.cmHostRef: Required value") {
 		t.Errorf("got %v", findings)
 	}
 }

@@ -121,7 +121,7 @@ func TestRulesOfOneObject(t *testing.T) {
 		{"a name in another script", card(set("procedure.name", "社員証 Ωμέγα ١٢٣")), expectation{}},
 		{"128 characters of four bytes", card(set("procedure.name", strings.Repeat("𐐀", 128))), expectation{}},
 		{"129 characters", card(set("procedure.name", strings.Repeat("a", 129))), expectation{"procedure.name", "more than 128 characters"}},
-		{"no procedure name in a draft", card(unset("procedure.name"), draft), expectation{"procedure.name", "spec.procedure.name is missing"}},
+		{"no procedure name in a draft", card(unset("procedure.name"), draft), expectation{"procedure.name", "spec.procedure.name: Required value"}},
 		{"a leading space", card(set("procedure.inputView", " a")), expectation{"procedure.inputView", aName}},
 		{"a trailing hyphen", card(set("procedure.pinProcedure", "a-")), expectation{"procedure.pinProcedure", aName}},
 		{"a leading full stop", card(set("procedure.name", "..")), expectation{"procedure.name", aName}},

@@ -121,7 +121,7 @@ func TestRulesOfTheOtherKinds(t *testing.T) {
 		{"no port behind the colon", url("https://cm.example.com:"), expectation{"url", notPort}},
 		{"an audience of one letter", host(set("audience", "c")), expectation{}},
 		{"an audience with a space", host(set("audience", "cm local")), expectation{"audience", "audience must begin and end with a letter or digit"}},
-		{"no Secret", host(unset("tlsSecretRef")), expectation{"tlsSecretRef", "tlsSecretRef is missing"}},
+		{"no Secret", host(unset("tlsSecretRef")), expectation{"tlsSecretRef", "tlsSecretRef: Required value"}},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.want.check(t, judgeCreate(t, c.object)) })
 	}
