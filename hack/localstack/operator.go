@@ -52,7 +52,9 @@ func installed(ctx context.Context, api client.Client, directory string) (*opera
 }
 
 func render(directory string) ([]*unstructured.Unstructured, error) {
-	rendered, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), directory)
+	options := krusty.MakeDefaultOptions()
+	options.Reorder = krusty.ReorderOptionLegacy // namespaces and CRDs first, as kubectl does
+	rendered, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), directory)
 	if err != nil {
 		return nil, fmt.Errorf("rendering %s: %w", directory, err)
 	}

@@ -75,12 +75,13 @@ var story = []chapter{
 	{"The procedure is Active.", await(procedure, "condition=Active") + "\nkubectl tokenproc status employee-card -n pki"},
 
 	{"The input view is changed. That is a new request.", inputViewVisitor},
-	{"It waits again, and the old signatures do not count for it.", await(procedure, "jsonpath='{.status.request.revision}'=2") + "\n" +
-		reason(signature+"employee-card-r1-officer-1", "Counted", "Superseded")},
+	{"It waits again: what was signed was revision 1.", await(procedure, "jsonpath='{.status.request.revision}'=2") + "\n" +
+		reason(procedure, "Signed", "AwaitingSignatures")},
 	{"Meanwhile the CM host has revision 1, as before.", await(procedure, "jsonpath='{.status.host.revision}'=1")},
 	{"Officer 1 signs revision 2.", signWithPlugin("officer-1")},
 	{"Officer 2 signs revision 2.", signWithPlugin("officer-2")},
 	{"The CM host has revision 2.", await(procedure, "jsonpath='{.status.host.revision}'=2") + "\n" + await(procedure, "condition=Ready")},
+	{"The first signatures have done their work.", reason(signature+"employee-card-r1-officer-1", "Counted", "Superseded")},
 
 	{"The procedure is not needed any more. Nothing signed is ever deleted: it is closed.", stateClosed},
 	{"It waits for two signatures.", await(procedure, "jsonpath='{.status.request.revision}'=3")},
