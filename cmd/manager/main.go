@@ -1,0 +1,123 @@
+// Command manager is the operator: it keeps token procedures of CM hosts as custom resources.
+package main
+
+import (
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	"github.com/tokenprocedures/token-procedure-operator/controllers"
+)
+
+// options are the command line.
+type options struct {
+	metricsAddress          string
+	metricsSecure           bool
+	probeAddress            string
+	leaderElect             bool
+	leaderElectionNamespace string
+	namespaces              string
+	verbose                 bool
+	leaseDuration           time.Duration
+	pprofAddress            string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "address that serves metrics, for example :8443; 0 serves none")
+	flag.BoolVar(&o.metricsSecure, "metrics-secure", true, "serve metrics by HTTPS, to clients that the API server lets read them")
+	flag.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "address that serves /healthz and /readyz; 0 serves none")
+	flag.BoolVar(&o.leaderElect, "leader-elect", false, "have one of several replicas do the work")
+	flag.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the lease; in a cluster, the program's own if empty")
+	flag.StringVar(&o.namespaces, "namespaces", "", "namespaces to look after, separated by commas; all if empty")
+	flag.StringVar(&o.pprofAddress, "pprof-bind-address", "0", "address that serves profiles of the running program; 0 serves none. Keep it on loopback")
+	flag.BoolVar(&o.verbose, "verbose", false, "log what is done in detail")
+	flag.DurationVar(&o.leaseDuration, "lease-duration", 15*time.Second, "how long a lease is good without being renewed")
+	flag.Parse()
+	level := slog.LevelInfo
+	if o.verbose {
+		level = slog.LevelDebug
+	}
+	logger := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
+	if err := run(o); err != nil {
+		logger.Error(err, "the manager ends")
+		os.Exit(1)
+	}
+}
+
+// run runs the operator until it is told to end or loses its lease.
+func run(o options) error {
+	if flag.NArg() > 0 {
+		return fmt.Errorf("unexpected arguments %q: see --help", flag.Args())
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	// The API server has fair queueing of its own; a limit here would only add latency.
+	config.QPS = -1
+	config.UserAgent = "token-procedure-operator"
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	renew, retry := o.leaseDuration*2/3, o.leaseDuration*2/15
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:                        scheme,
+		Cache:                         controllers.CacheOptions(o.namespaceList()),
+		Client:                        controllers.ClientOptions(),
+		Metrics:                       o.metrics(),
+		HealthProbeBindAddress:        o.probeAddress,
+		PprofBindAddress:              o.pprofAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              "token-procedure-operator.cm.tokenprocedures.dev",
+		LeaderElectionNamespace:       o.leaderElectionNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &o.leaseDuration,
+		RenewDeadline:                 &renew,
+		RetryPeriod:                   &retry,
+	})
+	if err != nil {
+		return err
+	}
+	ctx := ctrl.SetupSignalHandler()
+	if err := controllers.Setup(ctx, mgr, controllers.DefaultOptions()); err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
+}
+
+func (o options) namespaceList() []string {
+	var names []string
+	for name := range strings.SplitSeq(o.namespaces, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// metrics serves metrics securely to whom the API server lets, unless plain ones were asked for.
+func (o options) metrics() metricsserver.Options {
+	served := metricsserver.Options{BindAddress: o.metricsAddress, SecureServing: o.metricsSecure}
+	if o.metricsSecure {
+		served.FilterProvider = filters.WithAuthenticationAndAuthorization
+		served.TLSOpts = []func(*tls.Config){func(c *tls.Config) { c.MinVersion = tls.VersionTLS13 }}
+	}
+	return served
+}

@@ -1,0 +1,132 @@
+package controllers
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	applyv1alpha1 "github.com/tokenprocedures/token-procedure-operator/api/v1alpha1/applyconfiguration/api/v1alpha1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmclient"
+)
+
+const (
+	// contactAge is how old status.lastContactTime may be.
+	contactAge = 5 * time.Minute
+	// logAge is how old status.log may be: what was logged later is not missed if host and operator are lost together.
+	logAge = 10 * time.Second
+)
+
+// report writes the status of a CMHost, unless it is what is there already, and says when to look again.
+func (r *CMHostReconciler) report(ctx context.Context, host *v1alpha1.CMHost, known *knownHost) (ctrl.Result, error) {
+	again := ctrl.Result{RequeueAfter: secretAge}
+	connection, state := r.pool.Get(string(host.UID))
+	if !state.Tried {
+		return again, nil
+	}
+	if refused(state) || connection == nil {
+		again.RequeueAfter = refusedSecretAge
+	}
+	now := r.now()
+	status := hostStatusOf(host, connection, state, now)
+	if equality.Semantic.DeepEqual(host.Status, status) {
+		return again, nil
+	}
+	if wait := known.logWritten.Add(logAge).Sub(now); wait > 0 && onlyLogDiffers(host.Status, status) {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	if err := r.applyStatus(ctx, host, status); err != nil {
+		return again, client.IgnoreNotFound(err)
+	}
+	known.logWritten = now
+	r.announce(host, status)
+	return again, nil
+}
+
+// onlyLogDiffers tells whether nothing but the log head is new, which need not be written at once.
+func onlyLogDiffers(before, after v1alpha1.CMHostStatus) bool {
+	before.Log, after.Log = nil, nil
+	return equality.Semantic.DeepEqual(before, after)
+}
+
+// hostStatusOf is the status of a CMHost whose connection has been tried.
+func hostStatusOf(host *v1alpha1.CMHost, connection *cmclient.Connection, state cmclient.State, now time.Time) v1alpha1.CMHostStatus {
+	status := *host.Status.DeepCopy()
+	status.ObservedGeneration = host.Generation
+	status.Conditions = conditionsOf(decideHost(state.Failure), host.Status.Conditions, host.Generation, now)
+	if snapshot := state.Snapshot; snapshot != nil && state.Failure == nil {
+		officers, objects := int32(snapshot.Officers), int32(snapshot.CatalogObjects())
+		status.ProductVersion = strings.TrimSpace(snapshot.Product + " " + snapshot.Version)
+		status.Officers, status.CatalogObjects = &officers, &objects
+	}
+	if connection == nil {
+		return status
+	}
+	if remembered := connection.RememberedLog(); remembered != (cmclient.LogHead{}) {
+		status.Log = &v1alpha1.LogStatus{Length: &remembered.Length, Head: remembered.Head}
+	}
+	if contact := connection.LastContact(); !contact.IsZero() &&
+		(status.LastContactTime == nil || contact.Sub(status.LastContactTime.Time) >= contactAge) {
+		at := second(contact)
+		status.LastContactTime = &at
+	}
+	return status
+}
+
+// decideHost says whether a host can be used. Reasons of Ready: Connected; SecretNotFound, SecretInvalid,
+// AudienceMismatch (Stalled), Unreachable, TLSRefused, NotPermitted, HistoryRewound. It is Stalled only where nothing but
+// another CMHost helps; everything else is tried again.
+func decideHost(failure *cmclient.Failure) []namedFinding {
+	if failure == nil {
+		return []namedFinding{{v1alpha1.ConditionReady, holds(v1alpha1.ReasonConnected, "the CM host answers, and its changes are followed")}}
+	}
+	progress := v1alpha1.ConditionReconciling
+	if failure.Reason == v1alpha1.ReasonAudienceMismatch {
+		progress = v1alpha1.ConditionStalled
+	}
+	return []namedFinding{
+		{v1alpha1.ConditionReady, fails(failure.Reason, failure.Message)},
+		{progress, holds(failure.Reason, failure.Message)},
+	}
+}
+
+func (r *CMHostReconciler) applyStatus(ctx context.Context, object *v1alpha1.CMHost, status v1alpha1.CMHostStatus) error {
+	applied := &applyv1alpha1.CMHostStatusApplyConfiguration{}
+	if err := convert(status, applied); err != nil {
+		return err
+	}
+	configuration := applyv1alpha1.CMHost(object.Name, object.Namespace).WithUID(object.UID).WithStatus(applied)
+	if err := r.Client.Status().Apply(ctx, configuration, FieldOwner, client.ForceOwnership); err != nil {
+		return err
+	}
+	var written v1alpha1.CMHostStatus
+	if err := convert(configuration.Status, &written); err != nil {
+		return err
+	}
+	if equality.Semantic.DeepEqual(written, status) {
+		return nil
+	}
+	// Somebody else has put fields there that an apply leaves alone.
+	replaced := object.DeepCopy()
+	replaced.Status = status
+	replaced.ResourceVersion = *configuration.ResourceVersion
+	return r.Client.Status().Update(ctx, replaced, FieldOwner)
+}
+
+// announce makes an event when the host can be used no more, or again.
+func (r *CMHostReconciler) announce(host *v1alpha1.CMHost, after v1alpha1.CMHostStatus) {
+	was, is := findCondition(host.Status.Conditions, v1alpha1.ConditionReady), findCondition(after.Conditions, v1alpha1.ConditionReady)
+	switch {
+	case was != nil && was.Reason == is.Reason, was == nil && is.Status == metav1.ConditionTrue:
+	case is.Status == metav1.ConditionTrue:
+		r.Recorder.Eventf(host, nil, corev1.EventTypeNormal, is.Reason, "Connect", "%s", shorten(is.Message, maxNote))
+	default:
+		r.Recorder.Eventf(host, nil, corev1.EventTypeWarning, is.Reason, "Connect", "%s", shorten(is.Message, maxNote))
+	}
+}

@@ -1,0 +1,156 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	applyv1alpha1 "github.com/tokenprocedures/token-procedure-operator/api/v1alpha1/applyconfiguration/api/v1alpha1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
+)
+
+// ProcedureSignatureReconciler reports what each signature is worth, by the same facts and the same evaluation as the
+// procedure that it signs.
+type ProcedureSignatureReconciler struct {
+	Client client.Client
+	Waker  *Waker
+
+	gatherer *gatherer
+	now      func() time.Time
+}
+
+// +kubebuilder:rbac:groups=cm.tokenprocedures.dev,resources=proceduresignatures,verbs=get;list;watch
+// +kubebuilder:rbac:groups=cm.tokenprocedures.dev,resources=proceduresignatures/status,verbs=get;update;patch
+
+// Reconcile gathers the facts of the signature's procedure, decides and reports.
+func (r *ProcedureSignatureReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	object := &v1alpha1.ProcedureSignature{}
+	if err := r.Client.Get(ctx, req.NamespacedName, object); err != nil {
+		if isNotFound(err) {
+			r.forget(ctx, req.NamespacedName)
+		}
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	plan, host, err := r.plan(ctx, object)
+	if errors.Is(err, errNotTried) {
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.report(ctx, object, plan); err != nil {
+		return ctrl.Result{}, err
+	}
+	if host.failed != nil {
+		return ctrl.Result{RequeueAfter: longestBackOff}, nil
+	}
+	if plan.review.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	return ctrl.Result{RequeueAfter: max(plan.review.Sub(r.now()), 0) + time.Millisecond}, nil
+}
+
+// plan decides upon a signature.
+func (r *ProcedureSignatureReconciler) plan(ctx context.Context, object *v1alpha1.ProcedureSignature) (signaturePlan, hostFacts, error) {
+	key := types.NamespacedName{Namespace: object.Namespace, Name: object.Spec.ProcedureRef.Name}
+	facts, err := r.gatherer.gather(ctx, key)
+	if isNotFound(err) {
+		return decideOrphan(object, judgeText(object.Spec.Signature, signing.Terms{Now: r.now()})), hostFacts{}, nil
+	}
+	if err != nil {
+		return signaturePlan{}, hostFacts{}, err
+	}
+	at := slices.IndexFunc(facts.signatures, func(s signatureFacts) bool { return s.object.UID == object.UID })
+	if at < 0 { // it is being deleted, or the index lags behind: then it comes again
+		return signaturePlan{keep: true}, hostFacts{}, nil
+	}
+	r.wakeSameOfficer(facts, at)
+	return decideSignature(facts, at, r.now()), facts.host, nil
+}
+
+// wakeSameOfficer wakes the signatures that this one, new, may keep from counting: later ones of the same officer.
+func (r *ProcedureSignatureReconciler) wakeSameOfficer(f *facts, at int) {
+	own := f.signatures[at]
+	if own.object.Status.ObservedGeneration == own.object.Generation || !own.verdict.Verified() {
+		return
+	}
+	for _, later := range f.signatures[at+1:] {
+		if later.verdict.Verified() && later.verdict.Officer.ID == own.verdict.Officer.ID && later.object.Status.ObservedGeneration == later.object.Generation {
+			r.Waker.signatures.wake(client.ObjectKeyFromObject(later.object))
+		}
+	}
+}
+
+// forget drops what is known of a signature that is gone, and wakes those that may count now instead.
+func (r *ProcedureSignatureReconciler) forget(ctx context.Context, key types.NamespacedName) {
+	if procedure, verified := r.gatherer.judge.forget(key); verified {
+		r.Waker.wakeSignaturesOf(ctx, procedure)
+	}
+}
+
+// report writes the status of a signature, unless it is what is there already.
+func (r *ProcedureSignatureReconciler) report(ctx context.Context, object *v1alpha1.ProcedureSignature, p signaturePlan) error {
+	if p.keep {
+		return nil
+	}
+	status := v1alpha1.ProcedureSignatureStatus{
+		ObservedGeneration: object.Generation,
+		Conditions:         conditionsOf(p.findings, object.Status.Conditions, object.Generation, r.now()),
+	}
+	if officer := p.verdict.Officer; officer != nil {
+		status.Officer = &v1alpha1.OfficerStatus{ID: officer.ID, Subject: shorten(officer.Subject, 1024)}
+	}
+	if signed := p.verdict.Request; signed != nil {
+		status.Request = &v1alpha1.SignedRequestStatus{Revision: signed.Revision, Digest: p.verdict.Digest, Audience: shorten(signed.Audience, 253)}
+	}
+	if !p.verdict.SignedAt.IsZero() {
+		at := second(p.verdict.SignedAt)
+		status.SignedAt = &at
+	}
+	if equality.Semantic.DeepEqual(object.Status, status) {
+		return nil
+	}
+	return client.IgnoreNotFound(r.applyStatus(ctx, object, status))
+}
+
+func (r *ProcedureSignatureReconciler) applyStatus(ctx context.Context, object *v1alpha1.ProcedureSignature, status v1alpha1.ProcedureSignatureStatus) error {
+	applied := &applyv1alpha1.ProcedureSignatureStatusApplyConfiguration{}
+	if err := convert(status, applied); err != nil {
+		return err
+	}
+	configuration := applyv1alpha1.ProcedureSignature(object.Name, object.Namespace).WithUID(object.UID).WithStatus(applied)
+	if err := r.Client.Status().Apply(ctx, configuration, FieldOwner, client.ForceOwnership); err != nil {
+		return err
+	}
+	var written v1alpha1.ProcedureSignatureStatus
+	if err := convert(configuration.Status, &written); err != nil {
+		return err
+	}
+	if equality.Semantic.DeepEqual(written, status) {
+		return nil
+	}
+	// Somebody else has put fields there that an apply leaves alone.
+	replaced := object.DeepCopy()
+	replaced.Status = status
+	replaced.ResourceVersion = *configuration.ResourceVersion
+	return r.Client.Status().Update(ctx, replaced, FieldOwner)
+}
+
+// SetupWithManager registers the controller and what wakes it.
+func (r *ProcedureSignatureReconciler) SetupWithManager(mgr ctrl.Manager, options Options) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("proceduresignature").
+		For(&v1alpha1.ProcedureSignature{}).
+		Watches(&v1alpha1.TokenProcedure{}, r.Waker.signaturesOfProcedure()).
+		Watches(&v1alpha1.CMHost{}, r.Waker.signaturesOfHost()).
+		WatchesRawSource(r.Waker.signatures).
+		WithOptions(options.controller(options.SignatureWorkers)).
+		Complete(r)
+}

@@ -1,0 +1,117 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	applyv1alpha1 "github.com/tokenprocedures/token-procedure-operator/api/v1alpha1/applyconfiguration/api/v1alpha1"
+)
+
+// FieldOwner is the field manager of every status.
+const FieldOwner = client.FieldOwner("token-procedure-operator")
+
+// Reasons of events beside those of conditions.
+const (
+	eventReleased  = "Released"
+	eventAdopted   = "Adopted"
+	eventTakenOver = "TakenOver"
+)
+
+// report writes the status of a procedure, unless it is what is there already.
+func (r *TokenProcedureReconciler) report(ctx context.Context, f *facts, p plan) error {
+	if p.keep {
+		return nil
+	}
+	before := f.object.Status
+	status := v1alpha1.TokenProcedureStatus{
+		ObservedGeneration: f.object.Generation,
+		Conditions:         conditionsOf(p.findings, before.Conditions, f.object.Generation, r.now()),
+		Signatures:         p.signed,
+		Host:               p.host,
+		Warnings:           p.warnings,
+	}
+	if p.wanted != nil {
+		status.Request = &v1alpha1.SignableRequest{Revision: p.wanted.Revision, Digest: p.digest}
+	}
+	if equality.Semantic.DeepEqual(before, status) {
+		return nil
+	}
+	if err := r.applyStatus(ctx, f.object, status); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	r.announce(f, before.Conditions, status.Conditions)
+	return nil
+}
+
+func (r *TokenProcedureReconciler) applyStatus(ctx context.Context, object *v1alpha1.TokenProcedure, status v1alpha1.TokenProcedureStatus) error {
+	applied := &applyv1alpha1.TokenProcedureStatusApplyConfiguration{}
+	if err := convert(status, applied); err != nil {
+		return err
+	}
+	configuration := applyv1alpha1.TokenProcedure(object.Name, object.Namespace).WithUID(object.UID).WithStatus(applied)
+	if err := r.Client.Status().Apply(ctx, configuration, FieldOwner, client.ForceOwnership); err != nil {
+		return err
+	}
+	var written v1alpha1.TokenProcedureStatus
+	if err := convert(configuration.Status, &written); err != nil {
+		return err
+	}
+	if equality.Semantic.DeepEqual(written, status) {
+		return nil
+	}
+	// Somebody else has put fields there that an apply leaves alone.
+	replaced := object.DeepCopy()
+	replaced.Status = status
+	replaced.ResourceVersion = *configuration.ResourceVersion
+	return r.Client.Status().Update(ctx, replaced, FieldOwner)
+}
+
+// convert goes from an API type to its apply configuration or back. Both have the same JSON.
+func convert(from, to any) error {
+	encoded, err := json.Marshal(from)
+	if err != nil {
+		return fmt.Errorf("convert a status: %w", err)
+	}
+	if err := json.Unmarshal(encoded, to); err != nil {
+		return fmt.Errorf("convert a status: %w", err)
+	}
+	return nil
+}
+
+// troubles are the reasons of Ready that a person should hear of when they come and go.
+var troubles = map[string]bool{
+	v1alpha1.ReasonInvalid: true, v1alpha1.ReasonUnknownReference: true, v1alpha1.ReasonClosedReference: true,
+	v1alpha1.ReasonNotVisibleInDomain: true, v1alpha1.ReasonCertificateProcedureRequired: true,
+	v1alpha1.ReasonStorageProfileNotOffered: true, v1alpha1.ReasonNameConflict: true, v1alpha1.ReasonStaleRevision: true,
+	v1alpha1.ReasonDrifted: true, v1alpha1.ReasonRefusedByHost: true, v1alpha1.ReasonCMHostNotFound: true,
+}
+
+// announce makes events of transitions: into and out of trouble, and for what the host had before us. A request that is
+// signed and accepted as it should be makes none.
+func (r *TokenProcedureReconciler) announce(f *facts, before, after []metav1.Condition) {
+	was, is := findCondition(before, v1alpha1.ConditionReady), findCondition(after, v1alpha1.ConditionReady)
+	if was != nil && was.Reason == is.Reason && was.ObservedGeneration == is.ObservedGeneration {
+		return
+	}
+	switch {
+	case troubles[is.Reason]:
+		r.Recorder.Eventf(f.object, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", shorten(is.Message, maxNote))
+	case f.tookOver:
+		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, eventTakenOver, "Submit", "revision %d took over the procedure %q, which was made elsewhere", f.revision(), f.name())
+	case is.Reason != v1alpha1.ReasonUpToDate:
+	case was != nil && troubles[was.Reason]:
+		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, is.Reason, "Reconcile", "%s", shorten(is.Message, maxNote))
+	case !f.submitted:
+		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, eventAdopted, "Adopt", "the CM host had exactly this already: %s", shorten(is.Message, maxNote))
+	}
+}
+
+// maxNote is what the API server takes as the note of an event, in bytes, less what the longest characters need.
+const maxNote = 250

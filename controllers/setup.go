@@ -1,0 +1,162 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmclient"
+)
+
+// Options are how the controllers run.
+type Options struct {
+	// ProcedureWorkers, SignatureWorkers and HostWorkers are how many objects of a kind are reconciled at once.
+	ProcedureWorkers, SignatureWorkers, HostWorkers int
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+	// SkipNameValidation allows several managers in one process, for tests.
+	SkipNameValidation bool
+}
+
+// DefaultOptions fit a busy host: most of a reconcile is waiting for the API server or for the host.
+func DefaultOptions() Options {
+	return Options{ProcedureWorkers: 16, SignatureWorkers: 16, HostWorkers: 2, Now: time.Now}
+}
+
+// reconcileTimeout bounds a reconcile; each call to a host is bounded far below it.
+const reconcileTimeout = time.Minute
+
+func (o Options) controller(workers int) controller.Options {
+	return controller.Options{
+		MaxConcurrentReconciles: workers,
+		ReconciliationTimeout:   reconcileTimeout,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](20*time.Millisecond, longestBackOff),
+		SkipNameValidation:      &o.SkipNameValidation,
+	}
+}
+
+// CacheOptions keep in memory only what is used.
+func CacheOptions(namespaces []string) cache.Options {
+	options := cache.Options{DefaultTransform: cache.TransformStripManagedFields()}
+	if len(namespaces) > 0 {
+		options.DefaultNamespaces = map[string]cache.Config{}
+		for _, namespace := range namespaces {
+			options.DefaultNamespaces[namespace] = cache.Config{}
+		}
+	}
+	return options
+}
+
+// ClientOptions make every read of an object see this program's own writes to it.
+func ClientOptions() client.Options {
+	consistent := true
+	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}}
+}
+
+// Setup registers the three controllers, their indexes, metrics and readiness check in a manager.
+func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if err := indexFields(ctx, mgr); err != nil {
+		return err
+	}
+	metrics := newMetrics(mgr.GetClient())
+	pool := cmclient.NewPool()
+	judge := newJudge(metrics.verified)
+	waker := newWaker(mgr.GetClient(), judge)
+	gatherer := &gatherer{client: mgr.GetClient(), pool: pool, judge: judge, checks: newStaticChecks(), now: options.Now}
+	recorder := mgr.GetEventRecorder("token-procedure-operator")
+	life, end := context.WithCancel(context.Background())
+	hosts := &CMHostReconciler{
+		Client: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Recorder: recorder, Waker: waker,
+		pool: pool, observe: metrics.called, now: options.Now, life: life, known: map[types.NamespacedName]*knownHost{},
+	}
+	signatures := &ProcedureSignatureReconciler{Client: mgr.GetClient(), Waker: waker, gatherer: gatherer, now: options.Now}
+	procedures := &TokenProcedureReconciler{
+		Client: mgr.GetClient(), Recorder: recorder, Waker: waker, gatherer: gatherer, refusals: newRefusals(), now: options.Now,
+		backOff: flowcontrol.NewBackOffWithJitter(500*time.Millisecond, longestBackOff, 0.5),
+	}
+	ready := &readiness{reader: mgr.GetClient(), cache: mgr.GetCache(), pool: pool, elected: mgr.Elected()}
+	return errors.Join(
+		hosts.SetupWithManager(mgr, options),
+		signatures.SetupWithManager(mgr, options),
+		procedures.SetupWithManager(mgr, options),
+		mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+			<-ctx.Done()
+			end()
+			pool.Close()
+			return nil
+		})),
+		metrics.register(mgr),
+		mgr.AddReadyzCheck("hosts", ready.check),
+		mgr.AddHealthzCheck("ping", func(*http.Request) error { return nil }),
+	)
+}
+
+// indexFields makes the indexes, and by the way the informers of all kinds, so that a standby has full caches too.
+func indexFields(ctx context.Context, mgr ctrl.Manager) error {
+	indexer := mgr.GetFieldIndexer()
+	_, err := mgr.GetCache().GetInformer(ctx, &v1alpha1.CMHost{}, cache.BlockUntilSynced(false))
+	return errors.Join(err,
+		indexer.IndexField(ctx, &v1alpha1.ProcedureSignature{}, indexProcedureRef, func(object client.Object) []string {
+			return []string{object.(*v1alpha1.ProcedureSignature).Spec.ProcedureRef.Name}
+		}),
+		indexer.IndexField(ctx, &v1alpha1.TokenProcedure{}, indexHostRef, func(object client.Object) []string {
+			return []string{object.(*v1alpha1.TokenProcedure).Spec.CMHostRef.Name}
+		}),
+		indexer.IndexField(ctx, &v1alpha1.TokenProcedure{}, indexHostAndName, func(object client.Object) []string {
+			return []string{hostAndName(object.(*v1alpha1.TokenProcedure))}
+		}),
+	)
+}
+
+// readiness is true on a standby when the caches are synced, and on the leader when besides every CMHost was tried once,
+// whatever it answered: one tenant's dead host makes nobody unready. Once true it stays true.
+type readiness struct {
+	reader  client.Reader
+	cache   cache.Cache
+	pool    *cmclient.Pool
+	elected <-chan struct{}
+	reached atomic.Bool
+}
+
+func (r *readiness) check(request *http.Request) error {
+	if r.reached.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(request.Context(), time.Second)
+	defer cancel()
+	if !r.cache.WaitForCacheSync(ctx) {
+		return errors.New("the caches are not synced yet")
+	}
+	select {
+	case <-r.elected:
+	default:
+		return nil
+	}
+	var hosts v1alpha1.CMHostList
+	if err := r.reader.List(ctx, &hosts, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+		return fmt.Errorf("list CMHosts: %w", err)
+	}
+	for _, host := range hosts.Items {
+		if _, state := r.pool.Get(string(host.UID)); !state.Tried {
+			return fmt.Errorf("the CMHost %s/%s has not been tried yet", host.Namespace, host.Name)
+		}
+	}
+	r.reached.Store(true)
+	return nil
+}

@@ -1,0 +1,101 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/flowcontrol"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmclient"
+)
+
+// TokenProcedureReconciler brings signed procedures to their CM host and reports what the host has.
+type TokenProcedureReconciler struct {
+	Client   client.Client
+	Recorder events.EventRecorder
+	Waker    *Waker
+
+	gatherer *gatherer
+	refusals *refusals
+	backOff  *flowcontrol.Backoff
+	now      func() time.Time
+}
+
+// +kubebuilder:rbac:groups=cm.tokenprocedures.dev,resources=tokenprocedures,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=cm.tokenprocedures.dev,resources=tokenprocedures/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=cm.tokenprocedures.dev,resources=tokenprocedures/finalizers,verbs=update
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconcile gathers facts, decides, acts and reports.
+func (r *TokenProcedureReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	facts, err := r.gatherer.gather(ctx, req.NamespacedName)
+	switch {
+	case isNotFound(err):
+		r.forget(req.NamespacedName)
+		return ctrl.Result{}, nil
+	case errors.Is(err, errNotTried):
+		return ctrl.Result{}, nil
+	case err != nil:
+		return ctrl.Result{}, err
+	}
+	plan, released, err := r.act(ctx, facts, decide(facts, r.now()))
+	if err != nil || released {
+		return ctrl.Result{}, err
+	}
+	if err := r.report(ctx, facts, plan); err != nil {
+		return ctrl.Result{}, err
+	}
+	return r.next(facts, plan), nil
+}
+
+// next says when to look again although nothing was heard: after a submission that the host could not take, or when what
+// a decision rests on changes by time. Everything else wakes the procedure.
+func (r *TokenProcedureReconciler) next(f *facts, p plan) ctrl.Result {
+	key, now := string(f.object.UID), r.now()
+	failure := f.failure()
+	if failure == nil {
+		r.backOff.Reset(key)
+		if p.review.IsZero() {
+			return ctrl.Result{}
+		}
+		return ctrl.Result{RequeueAfter: max(p.review.Sub(now), 0) + time.Millisecond}
+	}
+	r.backOff.Next(key, now)
+	return ctrl.Result{RequeueAfter: max(min(r.backOff.Get(key), longestBackOff), failure.RetryAfter)}
+}
+
+// longestBackOff bounds the time between two attempts at a host that does not take a request.
+const longestBackOff = 30 * time.Second
+
+// failure is what this procedure has to try again by itself: a call that it made. When the connection is down, the
+// connection tries and wakes the procedure.
+func (f *facts) failure() *cmclient.Failure {
+	if f.attempt != nil && f.attempt.failure != nil {
+		return f.attempt.failure
+	}
+	return f.host.failed
+}
+
+func (r *TokenProcedureReconciler) forget(key types.NamespacedName) {
+	r.refusals.forget(key)
+	r.gatherer.checks.forget(key)
+}
+
+// SetupWithManager registers the controller and what wakes it.
+func (r *TokenProcedureReconciler) SetupWithManager(mgr ctrl.Manager, options Options) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("tokenprocedure").
+		For(&v1alpha1.TokenProcedure{}).
+		Watches(&v1alpha1.TokenProcedure{}, r.Waker.rivals()).
+		Watches(&v1alpha1.ProcedureSignature{}, r.Waker.procedureOfSignature()).
+		Watches(&v1alpha1.CMHost{}, r.Waker.proceduresOfHost()).
+		WatchesRawSource(r.Waker.procedures).
+		WithOptions(options.controller(options.ProcedureWorkers)).
+		Complete(r)
+}
