@@ -47,7 +47,7 @@ func ToV1alpha1(p Procedure) v1alpha1.Procedure {
 		converted.VisibleInSubdomain = &p.VisibleInSubdomain
 	}
 	if c := p.CardSerialNumber; c != nil {
-		converted.CardSerialNumber = &v1alpha1.CardSerialNumber{Enabled: c.Enabled}
+		converted.CardSerialNumber = &v1alpha1.CardSerialNumber{Enabled: clone(c.Enabled)}
 		if r := c.Range; r != nil {
 			converted.CardSerialNumber.Range = &v1alpha1.SerialNumberRange{From: v1alpha1.SerialNumber(r.From), To: v1alpha1.SerialNumber(r.To)}
 		}

@@ -1,6 +1,7 @@
 package request
 
 import (
+	"strconv"
 	"strings"
 )
 
@@ -68,12 +69,13 @@ func Fields(p Procedure) []Field {
 	}
 }
 
-// joinList writes a list so that no two lists look the same: names may contain commas, never quotation marks.
+// joinList writes a list so that no two lists look the same, whatever their entries contain.
 func joinList(list []string) string {
-	if len(list) == 0 {
-		return ""
+	quoted := make([]string, len(list))
+	for i, entry := range list {
+		quoted[i] = strconv.Quote(entry)
 	}
-	return `"` + strings.Join(list, `", "`) + `"`
+	return strings.Join(quoted, ", ")
 }
 
 // Differences lists the fields in which two procedures differ, in the order of Fields.

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/gowebpki/jcs"
@@ -83,10 +84,10 @@ func New(audience string, revision int64, procedure Procedure) Request {
 }
 
 // Normalize leaves out what counts as absent, innermost first: empty strings, lists and objects, and false
-// (but for cardSerialNumber.enabled). The result shares no memory that either side may change.
+// (but for cardSerialNumber.enabled). The result shares no memory with the original.
 func (p Procedure) Normalize() Procedure {
 	if c := p.CardSerialNumber; c != nil {
-		copied := *c
+		copied := CardSerialNumber{Enabled: clone(c.Enabled), Range: clone(c.Range)}
 		if copied.Range != nil && *copied.Range == (SerialNumberRange{}) {
 			copied.Range = nil
 		}
@@ -95,15 +96,24 @@ func (p Procedure) Normalize() Procedure {
 			p.CardSerialNumber = nil
 		}
 	}
+	p.IssuerCertificates = clone(p.IssuerCertificates)
 	if i := p.IssuerCertificates; i != nil && *i == (IssuerCertificates{}) {
 		p.IssuerCertificates = nil
 	}
 	for _, list := range []*[]string{&p.KeyProcedures, &p.AttributeCertificateProcedures, &p.CertificateProcedures} {
+		*list = slices.Clone(*list)
 		if len(*list) == 0 {
 			*list = nil
 		}
 	}
 	return p
+}
+
+func clone[T any](value *T) *T {
+	if value == nil {
+		return nil
+	}
+	return new(*value)
 }
 
 // Bytes is the one serialisation of the request: RFC 8785 of its normal form, UTF-8, without a newline.

@@ -51,6 +51,26 @@ func TestAbsentIsLeftOutInnermostFirst(t *testing.T) {
 	}
 }
 
+func TestNormalFormIsACopy(t *testing.T) {
+	original, err := Parse([]byte(vectorOne))
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := original.Procedure.Normalize()
+	*copied.CardSerialNumber.Enabled, copied.CardSerialNumber.Range.From = false, "0"
+	copied.IssuerCertificates.Policy, copied.CertificateProcedures[0] = "StoreNone", "Other"
+	if again, err := original.Bytes(); err != nil || string(again) != vectorOne {
+		t.Errorf("changing the normal form changed the original to %s (%v)", again, err)
+	}
+}
+
+func TestListsNeverLookTheSame(t *testing.T) {
+	one, two := Procedure{KeyProcedures: []string{`a", "b`}}, Procedure{KeyProcedures: []string{"a", "b"}}
+	if differences := Differences(one, two); len(differences) != 1 {
+		t.Errorf("differences: %v", differences)
+	}
+}
+
 func TestParseRefusesWhatIsNotCanonical(t *testing.T) {
 	for name, change := range map[string]func(string) string{
 		"a newline at the end": func(s string) string { return s + "\n" },

@@ -2,7 +2,9 @@ package signing
 
 import (
 	"crypto"
-	"crypto/x509"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"time"
 )
 
@@ -35,7 +37,7 @@ func VerifyCMS(der []byte, register *Register) string {
 	return ""
 }
 
-// BareVerify is the public-key operation inside VerifyCMS, and the one digest that it cannot do without.
+// BareVerify is the public-key operation inside VerifyCMS alone, as the standard library offers it.
 func BareVerify(der []byte, key crypto.PublicKey) func() bool {
 	signed, err := parseSignedData(der)
 	if err != nil {
@@ -45,12 +47,16 @@ func BareVerify(der []byte, key crypto.PublicKey) func() bool {
 	if err != nil {
 		panic(err)
 	}
-	return func() bool { return scheme.verify(key, signed.attributes.encoded, signed.value) }
-}
-
-// SignAnything makes a signature of any content, whatever it may be.
-func SignAnything(content []byte, certificate *x509.Certificate, key crypto.Signer, at time.Time) ([]byte, error) {
-	return newSignature(content, certificate, key, at)
+	message, digest, value := signed.attributes.encoded, scheme.sum(signed.attributes.encoded), signed.value
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		return func() bool { return rsa.VerifyPKCS1v15(key, scheme.digest, digest, value) == nil }
+	case *ecdsa.PublicKey:
+		return func() bool { return ecdsa.VerifyASN1(key, digest, value) }
+	case ed25519.PublicKey:
+		return func() bool { return ed25519.Verify(key, message, value) }
+	}
+	panic("unknown kind of key")
 }
 
 // ReadCertificateNames is what is read of a certificate before the register is asked.

@@ -261,7 +261,7 @@ func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // days writes a duration for people, in days where it is that.
 func days(d time.Duration) string {
 	const day = 24 * time.Hour
-	if d%day == 0 {
+	if d >= day && d%day == 0 {
 		return fmt.Sprintf("%d days", d/day)
 	}
 	return d.String()
