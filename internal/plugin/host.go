@@ -27,6 +27,7 @@ import (
 // CMHost in the cluster.
 type hostFlags struct {
 	url, ca, certificate, key string
+	cmHost                    string
 }
 
 func (f *hostFlags) add(command *cobra.Command) {
@@ -38,6 +39,45 @@ func (f *hostFlags) add(command *cobra.Command) {
 	for _, name := range []string{"host-ca", "host-cert", "host-key"} {
 		cobra.CheckErr(command.MarkFlagFilename(name))
 	}
+}
+
+// addNamed is add for a command whose host is not that of a procedure in the cluster.
+func (f *hostFlags) addNamed(command *cobra.Command, s *session) {
+	f.add(command)
+	command.Flags().StringVar(&f.cmHost, "cmhost", "", "name of the CMHost in the cluster; not needed where the namespace has only one")
+	cobra.CheckErr(command.RegisterFlagCompletionFunc("cmhost", s.completeCMHosts))
+}
+
+// connect connects to the host that the flags name, else to the CMHost in the namespace.
+func (f *hostFlags) connect(ctx context.Context, s *session) (*host, error) {
+	if f.given() {
+		return f.openURL()
+	}
+	cmHost, err := f.findCMHost(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return f.open(ctx, s, cmHost)
+}
+
+func (f *hostFlags) findCMHost(ctx context.Context, s *session) (*v1alpha1.CMHost, error) {
+	namespace, err := s.namespace()
+	if err != nil {
+		return nil, err
+	}
+	if f.cmHost != "" {
+		named := new(v1alpha1.CMHost)
+		return named, s.get(ctx, client.ObjectKey{Namespace: namespace, Name: f.cmHost}, named, "CMHost")
+	}
+	var list v1alpha1.CMHostList
+	if err := s.list(ctx, &list, namespace); err != nil {
+		return nil, err
+	}
+	if len(list.Items) != 1 {
+		return nil, usagef("the namespace %s has %d CMHosts: say which with --cmhost NAME, or name the host itself with --host URL", namespace, len(list.Items))
+	}
+	f.cmHost = list.Items[0].Name
+	return &list.Items[0], nil
 }
 
 // given tells whether the user named a host.

@@ -1,6 +1,10 @@
 package plugin
 
-import "time"
+import (
+	"time"
+
+	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+)
 
 // document is what -o json and -o yaml print: every one names its version and kind.
 type document interface{ stamp() }
@@ -223,3 +227,42 @@ type SheetField struct {
 	Label string `json:"label" doc:"in the desktop program"`
 	Value string `json:"value" doc:"empty where the field is absent"`
 }
+
+// RangesReport is the output of ranges.
+type RangesReport struct {
+	Header
+	Used     []UsedRange    `json:"used,omitempty" doc:"by first number; absent with --free"`
+	Overlaps []RangeOverlap `json:"overlaps,omitempty" doc:"what two procedures both have; at most 10,000"`
+	Free     []FreeRange    `json:"free" doc:"gaps between 0 and 99999999999999999999 of at least --size numbers"`
+}
+
+func (r *RangesReport) stamp() { r.set("RangesReport") }
+
+// FreeRange is a range of card serial numbers, both ends included.
+type FreeRange struct {
+	From    string `json:"from" doc:"first number, decimal"`
+	To      string `json:"to" doc:"last number, decimal"`
+	Numbers string `json:"numbers" doc:"how many numbers, decimal"`
+}
+
+// UsedRange is a range in use.
+type UsedRange struct {
+	FreeRange
+	Procedure string `json:"procedure" doc:"name of the Active procedure on the CM host"`
+}
+
+// RangeOverlap is what two procedures both have.
+type RangeOverlap struct {
+	FreeRange
+	Procedures []string `json:"procedures" doc:"the two"`
+}
+
+// History is the output of history.
+type History struct {
+	Header
+	Audience  string                    `json:"audience" doc:"of the CM host"`
+	Procedure string                    `json:"procedure" doc:"name on the CM host"`
+	Items     []cmhostv1.TokenProcedure `json:"items" doc:"every revision with its evidence, oldest first, as GET …/history of the CM host's interface gives it"`
+}
+
+func (h *History) stamp() { h.set("History") }

@@ -136,3 +136,16 @@ func (s *session) say(format string, arguments ...any) { terminal.Printf(s.Out, 
 func (s *session) note(format string, arguments ...any) {
 	terminal.Printf(s.ErrOut, format, arguments...)
 }
+
+// confirm asks the person at the terminal.
+func (s *session) confirm(question string) (bool, error) {
+	prompter, err := terminal.NewPrompter(s.In, s.ErrOut)
+	if errors.Is(err, terminal.ErrNoTerminal) {
+		return false, usagef("there is no terminal to confirm on: look at the request above, then repeat with --yes")
+	}
+	if err != nil {
+		return false, err
+	}
+	defer prompter.Close() //nolint:errcheck // nothing was written
+	return prompter.Confirm(terminal.Clean(question))
+}

@@ -183,15 +183,7 @@ func (o *signOptions) confirm(s *session, key *keys.Key, one unsigned, number, c
 	if o.yes {
 		return true, nil
 	}
-	prompter, err := terminal.NewPrompter(s.In, s.ErrOut)
-	if errors.Is(err, terminal.ErrNoTerminal) {
-		return false, usagef("there is no terminal to confirm on: look at the request above, then repeat with --yes")
-	}
-	if err != nil {
-		return false, err
-	}
-	defer prompter.Close() //nolint:errcheck // nothing was written
-	return prompter.Confirm("Sign this request for " + one.request.Audience + "?")
+	return s.confirm("Sign this request for " + one.request.Audience + "?")
 }
 
 // signWarnings are things that the officer should know before signing.
