@@ -71,7 +71,7 @@ type TokenProcedureSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",reason=FieldValueForbidden,message="cmHostRef cannot be changed: set it back; for another CM host create another object, and its request is signed anew"
 	CMHostRef CMHostReference `json:"cmHostRef,omitzero"`
 
-	// draft, when true, saves the procedure without submitting it: it may be incomplete, and it is never signed or sent to
+	// draft saves, when true, the procedure without submitting it: it may be incomplete, and it is never signed or sent to
 	// the CM host. Only rules about one value hold meanwhile (types, names, bounds, repeats); the condition Validated lists
 	// all that is still missing. Absent or false submits the procedure for signing, for good: there is no way back to a draft.
 	// +optional
@@ -116,6 +116,7 @@ type SignableRequest struct {
 type SignatureStatus struct {
 	// officerID is the officer's id in the CM host's register.
 	// +required
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	OfficerID string `json:"officerID,omitempty"`
 
@@ -158,11 +159,13 @@ type HostProcedureStatus struct {
 type Warning struct {
 	// reason is the kind of warning, one CamelCase word.
 	// +required
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Reason string `json:"reason,omitempty"`
 
 	// message says what was found.
 	// +required
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
 }

@@ -14,7 +14,7 @@ type TokenProcedureSpecApplyConfiguration struct {
 	// cmHostRef names the CMHost that the procedure is for, in the same namespace. It cannot be changed, not even in a
 	// draft: what officers sign is for one CM host only.
 	CMHostRef *CMHostReferenceApplyConfiguration `json:"cmHostRef,omitempty"`
-	// draft, when true, saves the procedure without submitting it: it may be incomplete, and it is never signed or sent to
+	// draft saves, when true, the procedure without submitting it: it may be incomplete, and it is never signed or sent to
 	// the CM host. Only rules about one value hold meanwhile (types, names, bounds, repeats); the condition Validated lists
 	// all that is still missing. Absent or false submits the procedure for signing, for good: there is no way back to a draft.
 	Draft *bool `json:"draft,omitempty"`
