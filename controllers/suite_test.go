@@ -1,0 +1,72 @@
+package controllers_test
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+)
+
+// Everything here runs against a real API server and the real reference host.
+var (
+	environment *envtest.Environment
+	restConfig  *rest.Config
+	k8s         client.Client
+	scheme      = runtime.NewScheme()
+)
+
+func TestControllers(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "controllers")
+}
+
+var _ = BeforeSuite(func(ctx context.Context) {
+	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(GinkgoWriter, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	environment = &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("..", "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+		BinaryAssetsDirectory: controlPlane(ctx),
+	}
+	var err error
+	restConfig, err = environment.Start()
+	Expect(err).NotTo(HaveOccurred(), "the control plane did not start")
+	restConfig.QPS = -1
+	k8s, err = client.New(restConfig, client.Options{Scheme: scheme})
+	Expect(err).NotTo(HaveOccurred())
+})
+
+var _ = AfterSuite(func() {
+	if environment != nil {
+		Expect(environment.Stop()).To(Succeed())
+	}
+})
+
+// controlPlane is the folder with etcd and kube-apiserver, which are built once on a machine.
+func controlPlane(ctx context.Context) string {
+	if assets := os.Getenv("KUBEBUILDER_ASSETS"); assets != "" {
+		return assets
+	}
+	command := exec.CommandContext(ctx, filepath.Join("..", "hack", "controlplane", "build.sh"))
+	command.Stderr = GinkgoWriter
+	output, err := command.Output()
+	Expect(err).NotTo(HaveOccurred(), "hack/controlplane/build.sh could not build the control plane")
+	return strings.TrimSpace(string(output))
+}
