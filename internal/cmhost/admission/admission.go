@@ -26,6 +26,12 @@ type Submission struct {
 	Bytes      []byte
 	Digest     string
 	Signatures [][]byte
+
+	// What was found out before the facts were sure, so that the transaction has little to do.
+	register *signing.Register
+	verdicts []signing.Verdict
+	checked  bool // findings are there
+	findings []rules.Finding
 }
 
 // Facts are what a submission is judged by.
@@ -51,9 +57,20 @@ type Decision struct {
 	Summary cmhostv1.TokenProcedureSummary
 }
 
-// Read reads a submission for a name and checks all that needs no facts: its shape, the request's canonical form, the
-// name, and the audience. Whether the signatures' content is the request is found by Decide, which reads them.
-func Read(name, audience string, body cmhostv1.Submission) (Submission, *problem.Error) {
+// Host is what a host knows of itself when it reads a submission.
+type Host struct {
+	Audience        string
+	MaxSignatureAge time.Duration
+	// Register is the one that was seen last. Decide judges again if it has changed.
+	Register *signing.Register
+	// Now is the host's time.
+	Now time.Time
+}
+
+// Read reads a submission for a name and checks all that needs no sure facts: its shape, the request's canonical form,
+// the name, that the signatures' content is the request, and the audience. It judges signatures and the procedure's own
+// rules ahead, for Decide.
+func Read(name string, body cmhostv1.Submission, host Host) (Submission, *problem.Error) {
 	if len(body.Signatures) != signing.Quorum {
 		return Submission{}, problem.New(cmhostv1.ProblemMalformed, "%d signatures; expected exactly %d", len(body.Signatures), signing.Quorum).
 			At("/signatures", "expected exactly %d", signing.Quorum)
@@ -66,22 +83,25 @@ func Read(name, audience string, body cmhostv1.Submission) (Submission, *problem
 		return Submission{}, problem.New(cmhostv1.ProblemMalformed, "the request is for the token procedure %q, the path names %q", parsed.Procedure.Name, name).
 			Because(v1alpha1.ReasonOtherProcedure).At("/procedure/name", "expected %q", name)
 	}
-	submission := Submission{Request: parsed, Bytes: body.Request, Digest: request.DigestOf(body.Request), Signatures: body.Signatures}
-	if refused := submission.sameContent(); refused != nil {
+	s := Submission{Request: parsed, Bytes: body.Request, Digest: request.DigestOf(body.Request), Signatures: body.Signatures}
+	s.register = host.Register
+	s.verdicts = s.judge(Facts{Register: host.Register, MaxSignatureAge: host.MaxSignatureAge, Now: host.Now})
+	if refused := s.sameContent(); refused != nil {
 		return Submission{}, refused
 	}
-	if parsed.Audience != audience {
-		return Submission{}, problem.New(cmhostv1.ProblemAudienceMismatch, "the request is for the host %q; this host is %q: sign for this host, or submit to that one", parsed.Audience, audience).
-			Because(v1alpha1.ReasonOtherHost).At("/audience", "expected %q", audience)
+	if parsed.Audience != host.Audience {
+		return Submission{}, problem.New(cmhostv1.ProblemAudienceMismatch, "the request is for the host %q; this host is %q: sign for this host, or submit to that one", parsed.Audience, host.Audience).
+			Because(v1alpha1.ReasonOtherHost).At("/audience", "expected %q", host.Audience)
 	}
-	return submission, nil
+	if verified(s.verdicts) { // nobody else makes the host evaluate rules
+		s.checked, s.findings = true, rules.ValidateRequest(parsed)
+	}
+	return s, nil
 }
 
 // sameContent refuses signatures whose content is not the request, or cannot be read.
 func (s Submission) sameContent() *problem.Error {
-	for i, signature := range s.Signatures {
-		// Without a register nothing is verified; the content is read all the same.
-		verdict := signing.Judge(signature, signing.Terms{})
+	for i, verdict := range s.verdicts {
 		switch {
 		case verdict.Digest == "":
 			return problem.New(cmhostv1.ProblemMalformed, "signature %d: %s", i+1, verdict.Message).

@@ -19,17 +19,13 @@ var officerReasons = []string{v1alpha1.ReasonOfficerClosed, v1alpha1.ReasonMissi
 
 // checkSignatures judges both signatures: first each by itself, then the officers, then that they are two.
 func checkSignatures(s Submission, facts Facts) ([]signing.Verdict, *problem.Error) {
-	terms := signing.Terms{
-		Register: facts.Register, Audience: s.Request.Audience, ProcedureName: s.Request.Procedure.Name,
-		MaxSignatureAge: facts.MaxSignatureAge, Now: facts.Now,
+	verdicts := s.verdicts
+	if !s.stillGood(facts) {
+		verdicts = s.judge(facts)
 	}
-	if facts.Current != nil {
-		terms.ReplacedDomain = &facts.Current.Domain
-	}
-	verdicts := make([]signing.Verdict, len(s.Signatures))
-	names := make([]string, len(s.Signatures))
-	for i, signature := range s.Signatures {
-		verdicts[i], names[i] = signing.Judge(signature, terms), fmt.Sprintf("signature %d", i+1)
+	names := make([]string, len(verdicts))
+	for i := range verdicts {
+		names[i] = fmt.Sprintf("signature %d", i+1)
 	}
 	for _, aboutOfficer := range []bool{false, true} {
 		for i, verdict := range verdicts {
@@ -47,6 +43,38 @@ func checkSignatures(s Submission, facts Facts) ([]signing.Verdict, *problem.Err
 	return verdicts, nil
 }
 
+// judge judges all signatures by some facts.
+func (s Submission) judge(facts Facts) []signing.Verdict {
+	terms := signing.Terms{
+		Register: facts.Register, Audience: s.Request.Audience, ProcedureName: s.Request.Procedure.Name,
+		MaxSignatureAge: facts.MaxSignatureAge, Now: facts.Now,
+	}
+	if facts.Current != nil {
+		terms.ReplacedDomain = &facts.Current.Domain
+	}
+	verdicts := make([]signing.Verdict, len(s.Signatures))
+	for i, signature := range s.Signatures {
+		verdicts[i] = signing.Judge(signature, terms)
+	}
+	return verdicts
+}
+
+// stillGood tells whether judging by these facts gives what was judged ahead: the register is the same, no domain but the
+// request's own comes in, and no time has come at which a verdict changes.
+func (s Submission) stillGood(facts Facts) bool {
+	if s.register == nil || s.register != facts.Register {
+		return false
+	}
+	if facts.Current != nil && facts.Current.Domain != s.Request.Procedure.Domain {
+		return false
+	}
+	return !slices.ContainsFunc(s.verdicts, func(v signing.Verdict) bool { return !v.ReviewAt.IsZero() && !facts.Now.Before(v.ReviewAt) })
+}
+
+func verified(verdicts []signing.Verdict) bool {
+	return !slices.ContainsFunc(verdicts, func(v signing.Verdict) bool { return !v.Verified() })
+}
+
 func refuseSignature(i int, verdict signing.Verdict, aboutOfficer bool) *problem.Error {
 	kind := cmhostv1.ProblemSignature
 	if aboutOfficer {
@@ -60,7 +88,11 @@ func signaturePointer(i int) string { return fmt.Sprintf("/signatures/%d", i) }
 
 // checkRules evaluates the procedure's own rules, then those that need the catalogue.
 func checkRules(s Submission, catalog *rules.Catalog) *problem.Error {
-	if findings := rules.ValidateRequest(s.Request); len(findings) > 0 {
+	findings := s.findings
+	if !s.checked {
+		findings = rules.ValidateRequest(s.Request)
+	}
+	if len(findings) > 0 {
 		return refuseFindings(cmhostv1.ProblemRuleBroken, findings)
 	}
 	if findings := rules.CheckReferences(s.Request.Procedure, catalog); len(findings) > 0 {

@@ -5,10 +5,12 @@
 package chain
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/gowebpki/jcs"
 
@@ -38,12 +40,15 @@ func Link(head Head, entry cmhostv1.LogEntry) (Head, []byte, error) {
 		return Head{}, nil, fmt.Errorf("serialise log entry %d: %w", entry.Index, err)
 	}
 	hash := hashOf(unhashed)
-	members["hash"] = json.RawMessage(`"` + hash + `"`)
-	stored, err := canonical(members)
-	if err != nil {
-		return Head{}, nil, fmt.Errorf("serialise log entry %d: %w", entry.Index, err)
-	}
-	return Head{Length: entry.Index, Hash: hash}, stored, nil
+	return Head{Length: entry.Index, Hash: hash}, insertHash(unhashed, hash), nil
+}
+
+// insertHash puts the hash where RFC 8785 has it. Of all members of an entry only action and digest come before it; their
+// values hold no quotation marks, so the first index is the member that follows.
+func insertHash(unhashed []byte, hash string) []byte {
+	const next = `"index":`
+	before, after, _ := bytes.Cut(unhashed, []byte(next))
+	return slices.Concat(before, []byte(`"hash":"`+hash+`",`+next), after)
 }
 
 // Verify checks that an entry, JSON, is the next one of a chain, and returns the chain's new head. Members that are not

@@ -35,13 +35,20 @@ func checkMembers(body []byte) *problem.Error {
 // PutTokenProcedure implements the contract.
 func (a *api) PutTokenProcedure(ctx context.Context, call cmhostv1.PutTokenProcedureRequestObject) (cmhostv1.PutTokenProcedureResponseObject, error) {
 	noted(ctx).name = call.Name
-	submission, refused := admission.Read(call.Name, a.server.config.Audience, *call.Body)
+	policy, err := a.store().RecentPolicy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	submission, refused := admission.Read(call.Name, *call.Body, admission.Host{
+		Audience: a.server.config.Audience, MaxSignatureAge: a.server.config.MaxSignatureAge,
+		Register: policy.Register, Now: instant(a.server.config.Now()),
+	})
 	if refused != nil {
 		return nil, refused
 	}
 	noted(ctx).revision, noted(ctx).digest = submission.Request.Revision, submission.Digest
 	var answer cmhostv1.PutTokenProcedureResponseObject
-	err := a.store().Update(ctx, func(txCtx context.Context, tx *store.Tx) (err error) {
+	err = a.store().Update(ctx, func(txCtx context.Context, tx *store.Tx) (err error) {
 		answer, err = a.decide(txCtx, tx, submission, noted(ctx))
 		return err
 	})

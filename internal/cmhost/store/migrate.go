@@ -2,20 +2,25 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/pressly/goose/v3"
 )
 
-// migrate brings the schema forward to what this program knows. Several programs may do so at the same time.
+// errNewerSchema says that the database is ahead of this program.
+var errNewerSchema = errors.New("use the newer cmhost that wrote it, or restore a backup from before the upgrade")
+
+// migrate brings the schema forward to what this program knows. Several programs may do so at the same time: on SQLite
+// all but one of them fail, and find it done when they look again.
 func (s *Store) migrate(ctx context.Context) error {
 	const attempts = 5
 	var err error
 	for attempt := range attempts {
-		if err = s.migrateOnce(ctx); err == nil || !s.dialect.again(err) {
+		if err = s.migrateOnce(ctx); err == nil || errors.Is(err, errNewerSchema) || ctx.Err() != nil {
 			return err
 		}
-		pause(ctx, attempt)
+		pause(ctx, attempt+1)
 	}
 	return err
 }
@@ -38,7 +43,7 @@ func (s *Store) migrateOnce(ctx context.Context) error {
 		return fmt.Errorf("read the schema's version: %w", err)
 	}
 	if found > known {
-		return fmt.Errorf("the database has schema version %d, this program knows versions up to %d: use the newer cmhost that wrote it, or restore a backup from before the upgrade", found, known)
+		return fmt.Errorf("the database has schema version %d, this program knows versions up to %d: %w", found, known, errNewerSchema)
 	}
 	if found == known {
 		return nil

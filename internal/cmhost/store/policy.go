@@ -119,6 +119,14 @@ func (s *Store) Policy(ctx context.Context) (*Policy, error) {
 	return policy, err
 }
 
+// RecentPolicy is the register and the catalogue as they were when this program last looked: enough to judge ahead.
+func (s *Store) RecentPolicy(ctx context.Context) (*Policy, error) {
+	if policy := s.recalled(); policy != nil {
+		return policy, nil
+	}
+	return s.Policy(ctx)
+}
+
 func (s *Store) recalled() *Policy {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()

@@ -109,6 +109,7 @@ func (s *Store) commitOnce(ctx context.Context, batch []*change) error {
 		return err
 	}
 	defer func() { _ = tx.sql.Rollback() }() // without effect after the commit
+	s.remember(tx.policy)
 	for _, c := range batch {
 		written := tx.written
 		c.outcome = c.ctx.Err()

@@ -1,0 +1,233 @@
+package cmhost_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/hosttest"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/load"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/store"
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
+	"github.com/tokenprocedures/token-procedure-operator/internal/rules"
+	"github.com/tokenprocedures/token-procedure-operator/internal/signing/signingtest"
+)
+
+func TestStoreOfAnotherAudienceIsRefused(t *testing.T) {
+	onEachDatabase(t, func(t *testing.T, address string) {
+		host := start(t, address)
+		other := hosttest.Options{Database: address, Audience: "other.test"}
+		if unused, err := hosttest.Start(t.TempDir(), other); err != nil {
+			t.Errorf("before a request was accepted: %v", err)
+		} else if err := unused.Stop(); err != nil {
+			t.Error(err)
+		}
+		host.accept(t, 1, signingtest.Procedure("Employee card"))
+		if _, err := hosttest.Start(t.TempDir(), other); err == nil || !strings.Contains(err.Error(), "cm.test") {
+			t.Errorf("after a request for cm.test was accepted: %v; want a refusal that names it", err)
+		}
+	})
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	onEachDatabase(t, func(t *testing.T, address string) {
+		host := start(t, address)
+		if err := host.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		driver := "sqlite"
+		if strings.HasPrefix(address, "postgres://") {
+			driver = "pgx"
+		}
+		db, err := sql.Open(driver, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, true)`); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := host.Restart(); err == nil || !strings.Contains(err.Error(), "schema version 99") {
+			t.Errorf("%v; want a refusal that names version 99", err)
+		}
+	})
+}
+
+func TestSeveralProgramsCanOpenANewDatabaseAtOnce(t *testing.T) {
+	onEachDatabase(t, func(t *testing.T, address string) {
+		results := make(chan error)
+		const programs = 6
+		for range programs {
+			go func() {
+				opened, err := store.Open(context.WithoutCancel(t.Context()), address, store.Options{})
+				if err == nil {
+					err = opened.Close()
+				}
+				results <- err
+			}()
+		}
+		for range programs {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// TestCursorsOfALostHistoryAreGone restores a SQLite file from before some changes, and goes on writing.
+func TestCursorsOfALostHistoryAreGone(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "host.db")
+	host := start(t, database)
+	host.accept(t, 1, signingtest.Procedure("Kept"))
+	kept := cursorNow(t, host)
+	if err := host.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	backup, err := os.ReadFile(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := host.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	host.accept(t, 1, signingtest.Procedure("Lost"))
+	lost := cursorNow(t, host)
+	if err := host.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(database, backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := host.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if status := statusOfCursor(t, host, lost); status != http.StatusGone {
+		t.Errorf("a cursor from the future: %d; want 410", status)
+	}
+	host.accept(t, 1, signingtest.Procedure("Other"))
+	host.accept(t, 1, signingtest.Procedure("Another"))
+	if status := statusOfCursor(t, host, lost); status != http.StatusGone {
+		t.Errorf("a cursor of a lost history, whose index is there again: %d; want 410", status)
+	}
+	if status := statusOfCursor(t, host, kept); status != http.StatusOK {
+		t.Errorf("a cursor of the history that was kept: %d; want 200", status)
+	}
+	elsewhere := start(t, filepath.Join(t.TempDir(), "host.db"), host.one, host.two)
+	elsewhere.accept(t, 1, signingtest.Procedure("Kept"))
+	if status := statusOfCursor(t, elsewhere, kept); status != http.StatusGone {
+		t.Errorf("a cursor of another store: %d; want 410", status)
+	}
+}
+
+func cursorNow(t *testing.T, host bench) string {
+	t.Helper()
+	got, err := host.client.WatchChangesWithResponse(t.Context(), &cmhostv1.WatchChangesParams{})
+	if err != nil || got.JSON200 == nil {
+		t.Fatalf("%v %+v", err, got)
+	}
+	return got.JSON200.Next
+}
+
+func statusOfCursor(t *testing.T, host bench, cursor string) int {
+	t.Helper()
+	got, err := host.client.WatchChangesWithResponse(t.Context(), &cmhostv1.WatchChangesParams{After: &cursor})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.StatusCode()
+}
+
+// TestRunningHostNoticesALoad loads from another connection, as `cmhost load` does, while a client waits for changes.
+func TestRunningHostNoticesALoad(t *testing.T) {
+	onEachDatabase(t, func(t *testing.T, address string) {
+		host := start(t, address)
+		before, err := host.client.GetCatalogWithResponse(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := follow(t, host)
+		changed := *before.JSON200
+		changed.PINProcedures = append(changed.PINProcedures, rules.CatalogObject{Name: "PIN by phone", State: request.Active})
+		begun := time.Now()
+		if err := host.Load(load.Input{Catalog: &changed}); err != nil {
+			t.Fatal(err)
+		}
+		if found := f.upTo(t, 1); found[0] != (cmhostv1.Change{Kind: cmhostv1.ChangeKindPINProcedure, Name: "PIN by phone"}) {
+			t.Errorf("changes: %v", found)
+		}
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("noticed after %v", took)
+		}
+		after, err := host.client.GetCatalogWithResponse(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before.Headers200.ETag == after.Headers200.ETag || len(after.JSON200.PINProcedures) != len(changed.PINProcedures) {
+			t.Errorf("the catalogue is served as before the load")
+		}
+		p := signingtest.Procedure("New PIN")
+		p.PINProcedure = "PIN by phone"
+		host.accept(t, 1, p)
+	})
+}
+
+func TestLoadRefusesWhatBreaksActiveProcedures(t *testing.T) {
+	onEachDatabase(t, func(t *testing.T, address string) {
+		host := start(t, address)
+		host.accept(t, 1, signingtest.Procedure("Employee card"))
+		catalog, err := hosttest.SampleCatalog()
+		if err != nil {
+			t.Fatal(err)
+		}
+		catalog.PINProcedures = catalog.PINProcedures[1:] // without PIN letter
+		length := logLength(t, host)
+		err = host.Load(load.Input{Catalog: catalog})
+		var breaks *load.BreaksError
+		if !errors.As(err, &breaks) || len(breaks.Broken) != 1 || !strings.Contains(breaks.Broken[0], "Employee card") {
+			t.Fatalf("%v; want a refusal that names Employee card", err)
+		}
+		if logLength(t, host) != length {
+			t.Error("the refused load left something in the log")
+		}
+		if err := host.Load(load.Input{Catalog: catalog, AllowBreaking: true}); err != nil {
+			t.Fatal(err)
+		}
+		if status, kind := host.put(t, 2, signingtest.Procedure("Employee card")); kind != "unknown-reference" {
+			t.Errorf("with the reference gone: %d %s; want unknown-reference", status, kind)
+		}
+		closed := signingtest.Procedure("Employee card")
+		closed.State = request.Closed
+		host.accept(t, 2, closed)
+	})
+}
+
+func TestProceduresMadeElsewhereAreTakenOver(t *testing.T) {
+	onEachDatabase(t, func(t *testing.T, address string) {
+		old := signingtest.Procedure("Visitor card")
+		host := startWith(t, hosttest.Options{Database: address, Procedures: []request.Procedure{old}})
+		found, err := host.client.GetTokenProcedureWithResponse(t.Context(), old.Name)
+		if err != nil || found.JSON200 == nil || found.JSON200.Revision != 0 || found.JSON200.Digest != "" || len(found.JSON200.Signatures) != 0 {
+			t.Fatalf("%v %s; want revision 0 without evidence", err, found.Body)
+		}
+		if strings.Contains(string(found.Body), "digest") || strings.Contains(string(found.Body), "acceptedAt") {
+			t.Errorf("%s has a digest or acceptedAt", found.Body)
+		}
+		host.accept(t, 1, old)
+		history, err := host.client.GetTokenProcedureHistoryWithResponse(t.Context(), old.Name, nil)
+		if err != nil || history.JSON200 == nil || len(history.JSON200.Items) != 2 || history.JSON200.Items[1].Revision != 1 {
+			t.Errorf("%v %s; want the revisions 0 and 1", err, history.Body)
+		}
+		if err := host.Load(load.Input{Procedures: []request.Procedure{old}}); err == nil {
+			t.Error("a procedure with evidence was replaced by a load")
+		}
+	})
+}
