@@ -80,7 +80,7 @@ var groups = []group{
 	{"write", "Write and check procedures:", []func(*session) *cobra.Command{newLintCommand, newDiffCommand, newSheetCommand}},
 	{"sign", "Sign:", []func(*session) *cobra.Command{newRequestCommand, newDigestCommand, newSignCommand, newVerifyCommand}},
 	{"look", "See what is going on:", []func(*session) *cobra.Command{newStatusCommand, newPendingCommand, newSelectCommand}},
-	{"host", "Work with the CM host:", []func(*session) *cobra.Command{newRangesCommand, newHistoryCommand, newImportCommand, newPromoteCommand, newSubmitCommand}},
+	{"host", "Work with the CM host:", []func(*session) *cobra.Command{newRangesCommand, newHistoryCommand, newImportCommand, newPromoteCommand, newReportCommand, newSubmitCommand}},
 }
 
 func addCommands(root *cobra.Command, s *session) {

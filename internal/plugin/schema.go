@@ -131,6 +131,7 @@ func (r *LintReport) stamp() { r.set("LintReport") }
 type VerifyReport struct {
 	Header
 	Good       bool                `json:"good" doc:"every procedure has two good signatures"`
+	Logs       []VerifiedLog       `json:"logs,omitempty" doc:"one for each --log"`
 	Procedures []VerifiedProcedure `json:"procedures" doc:"one for each manifest that is no draft, and for each revision of a history"`
 }
 
@@ -266,3 +267,61 @@ type History struct {
 }
 
 func (h *History) stamp() { h.set("History") }
+
+// AuditReport is the output of report.
+type AuditReport struct {
+	Header
+	Audience   string            `json:"audience" doc:"of the CM host"`
+	From       time.Time         `json:"from" doc:"start of the period"`
+	To         time.Time         `json:"to" doc:"end of the period"`
+	LogLength  int64             `json:"logLength" doc:"how many entries the host's log has"`
+	LogHead    string            `json:"logHead" doc:"the hash of its last entry"`
+	Approvals  []Approval        `json:"approvals" doc:"requests that the host accepted in the period, oldest first"`
+	Loads      []LoadEntry       `json:"loads" doc:"what the host's administrator loaded in the period, oldest first"`
+	Procedures []ProcedureAtDate `json:"procedures" doc:"the state of every procedure at the end of the period"`
+	Problems   []string          `json:"problems" doc:"what is wrong in the log; empty if everything could be checked and is good"`
+}
+
+func (r *AuditReport) stamp() { r.set("AuditReport") }
+
+// Approval is a request that the host accepted.
+type Approval struct {
+	Index      int64         `json:"index" doc:"of the log's entry"`
+	Time       time.Time     `json:"time" doc:"when the host accepted it"`
+	Procedure  string        `json:"procedure" doc:"name on the CM host"`
+	Revision   int64         `json:"revision" doc:"in the request"`
+	Digest     string        `json:"digest" doc:"sha256: and 64 hexadecimal digits"`
+	State      string        `json:"state" doc:"Active or Closed"`
+	New        bool          `json:"new,omitempty" doc:"the host had no procedure of this name"`
+	Signatures []SignatureOf `json:"signatures" doc:"the two officers"`
+	Changes    []Difference  `json:"changes" doc:"against the revision before"`
+	Checked    bool          `json:"checked" doc:"the chain of hashes up to it and both signatures were checked and are good"`
+}
+
+// LoadEntry is a change that the host's administrator loaded.
+type LoadEntry struct {
+	Index  int64     `json:"index" doc:"of the log's entry"`
+	Time   time.Time `json:"time" doc:"when it was loaded"`
+	Action string    `json:"action" doc:"Added, Changed, Removed or Imported"`
+	Kind   string    `json:"kind" doc:"of the object"`
+	Name   string    `json:"name" doc:"of the object; for an officer, the id"`
+}
+
+// ProcedureAtDate is the state of a procedure at the end of the period.
+type ProcedureAtDate struct {
+	Procedure string    `json:"procedure" doc:"name on the CM host"`
+	Revision  int64     `json:"revision" doc:"0 for a procedure made elsewhere"`
+	State     string    `json:"state" doc:"Active or Closed"`
+	Digest    string    `json:"digest,omitempty" doc:"of the accepted request"`
+	Since     time.Time `json:"since" doc:"when the host accepted or imported it"`
+}
+
+// VerifiedLog is the judgement of an export of a host's log.
+type VerifiedLog struct {
+	Where    string `json:"where" doc:"the file"`
+	Good     bool   `json:"good" doc:"no entry is missing or changed, and two officers signed every accepted request"`
+	Entries  int64  `json:"entries" doc:"how many entries are good, from the first on"`
+	Head     string `json:"head" doc:"the hash of the last good entry: compare it with what the CM host or CMHost.status.log says"`
+	Accepted int    `json:"accepted" doc:"how many requests were accepted"`
+	Message  string `json:"message,omitempty" doc:"what is wrong"`
+}

@@ -2,11 +2,14 @@ package plugin
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/audit"
 	"github.com/tokenprocedures/token-procedure-operator/internal/domains"
 	"github.com/tokenprocedures/token-procedure-operator/internal/plugin/terminal"
 	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
@@ -18,6 +21,7 @@ type verifyOptions struct {
 	output   outputFlags
 	officers string
 	history  []string
+	logs     []string
 	at       string
 	maxAge   time.Duration
 }
@@ -33,6 +37,9 @@ signatures of different officers over exactly its request, so that a pull reques
 --officers is a folder of certificates (each subject counts as one officer in good standing), the officers.yaml of the
 CM host's administrator, or an answer of GET /v1/officers. --host asks the CM host instead. Domains of officers are
 judged by the domain tree of --catalog, or of the host.
+
+--log checks an export of the host's append-only log (cmhost export, report --bundle): no entry is missing or changed,
+and two different officers signed every accepted request, by the certificates that the log itself records.
 
 --history checks an export of the CM host's history (kubectl tokenproc history -o json): each revision by the officers'
 certificates as they were valid when the host accepted it. A procedure whose request is in that history needs no other
@@ -53,6 +60,7 @@ signatures: those in git may be gone, or too old to be used again.`,
 	flags := command.Flags()
 	flags.StringVar(&o.officers, "officers", "", "folder of the officers' certificates, officers.yaml, or an answer of GET /v1/officers")
 	flags.StringSliceVar(&o.history, "history", nil, "export of the CM host's history to check as well; repeatable")
+	flags.StringSliceVar(&o.logs, "log", nil, "export of the CM host's log to check: the chain of hashes and the signatures of every accepted request; repeatable")
 	flags.StringVar(&o.at, "at", "", "judge as of this time (RFC 3339) instead of now")
 	flags.DurationVar(&o.maxAge, "max-age", 30*24*time.Hour, "how old a signature may be that the host has not accepted yet; the host's own limit decides in the end")
 	cobra.CheckErr(command.MarkFlagFilename("officers"))
@@ -70,8 +78,16 @@ type judge struct {
 }
 
 func (o *verifyOptions) run(ctx context.Context, s *session, names []string) error {
-	if len(names) == 0 && len(o.from.files) == 0 && len(o.history) == 0 {
-		return usagef("what is to be verified? Give manifests with -f, an export of the host's history with --history, or the name of a TokenProcedure")
+	onlyLogs := len(names) == 0 && len(o.from.files) == 0 && len(o.history) == 0
+	if onlyLogs && len(o.logs) == 0 {
+		return usagef("what is to be verified? Give manifests with -f, an export of the host's history with --history or of its log with --log, or the name of a TokenProcedure")
+	}
+	report := VerifyReport{Procedures: []VerifiedProcedure{}, Logs: []VerifiedLog{}, Good: true}
+	if err := o.checkLogs(&report); err != nil {
+		return err
+	}
+	if onlyLogs {
+		return o.finish(s, &report)
 	}
 	var sources []source
 	var err error
@@ -84,7 +100,6 @@ func (o *verifyOptions) run(ctx context.Context, s *session, names []string) err
 	if err != nil {
 		return err
 	}
-	report := VerifyReport{Procedures: []VerifiedProcedure{}, Good: true}
 	for _, path := range o.history {
 		revisions, err := readHistoryFile(path)
 		if err != nil {
@@ -107,11 +122,34 @@ func (o *verifyOptions) run(ctx context.Context, s *session, names []string) err
 		}
 		report.add(verified)
 	}
-	if err := o.output.print(s, &report, func() { s.sayVerified(&report) }); err != nil {
+	return o.finish(s, &report)
+}
+
+func (o *verifyOptions) finish(s *session, report *VerifyReport) error {
+	if err := o.output.print(s, report, func() { s.sayVerified(report) }); err != nil {
 		return err
 	}
 	if !report.Good {
 		return errFinding
+	}
+	return nil
+}
+
+// checkLogs checks exports of a host's log without asking anybody: each entry has the certificates that it was judged with.
+func (o *verifyOptions) checkLogs(report *VerifyReport) error {
+	for _, path := range o.logs {
+		file, err := os.Open(path)
+		if err != nil {
+			return usagef("--log: %w", err)
+		}
+		var auditor audit.Auditor
+		err = errors.Join(audit.Read(file, auditor.Check), file.Close())
+		checked := VerifiedLog{Where: path, Good: err == nil, Entries: auditor.Head.Length, Head: auditor.Head.Hash, Accepted: auditor.Accepted}
+		if err != nil {
+			checked.Message = err.Error()
+			report.Good = false
+		}
+		report.Logs = append(report.Logs, checked)
 	}
 	return nil
 }
@@ -162,6 +200,13 @@ func (r *VerifyReport) add(verified VerifiedProcedure) {
 
 func (s *session) sayVerified(report *VerifyReport) {
 	style := terminal.StyleFor(s.Out)
+	for _, log := range report.Logs {
+		if log.Good {
+			s.say("%s  the log %s: %d entries, %d accepted requests, each signed by two officers; head %s\n", style.Good("good"), log.Where, log.Entries, log.Accepted, log.Head)
+		} else {
+			s.say("%s  the log %s: good up to entry %d, then: %s\n", style.Bad("NOT GOOD"), log.Where, log.Entries, log.Message)
+		}
+	}
 	for _, procedure := range report.Procedures {
 		verdict := style.Good("good")
 		if !procedure.Good {
