@@ -5,9 +5,11 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
+	"math/big"
 	"slices"
 	"testing"
 
@@ -60,7 +62,6 @@ var (
 	idMessageDigest = oid(1, 2, 840, 113549, 1, 9, 4)
 	idSigningTime   = oid(1, 2, 840, 113549, 1, 9, 5)
 	idOther         = oid(1, 3, 6, 1, 4, 1, 99999, 1)
-	idOther2        = oid(1, 3, 6, 1, 4, 1, 99999, 2)
 	idSHA256        = oid(2, 16, 840, 1, 101, 3, 4, 2, 1)
 	idSHA384        = oid(2, 16, 840, 1, 101, 3, 4, 2, 2)
 	idSHA512        = oid(2, 16, 840, 1, 101, 3, 4, 2, 3)
@@ -83,27 +84,25 @@ func utcTime(text string) []byte { return der(tagUTCTime, []byte(text)) }
 type crafted struct {
 	officer signingtest.Officer
 
-	content        []byte
-	contentType    []byte   // of the encapsulated content
-	octets         []byte   // the encapsulated content's element
-	attributes     [][]byte // elements
-	unsorted       bool     // keep the order of attributes
-	messageToSign  []byte   // instead of the attributes
-	signedDigest   []byte   // instead of the digest of the content
-	digest         []byte   // AlgorithmIdentifier of the signer
-	algorithm      []byte   // AlgorithmIdentifier of the signature
-	version        []byte
-	signerVersion  []byte
-	signerID       []byte
-	certificates   [][]byte
-	revocations    []byte
-	value          func([]byte) []byte
-	unsigned       []byte
-	signers        func(signer []byte) [][]byte
-	behindSigner   []byte
-	behindBody     []byte
-	noAttributes   bool
-	wrapSignerInfo func([]byte) []byte
+	content       []byte
+	contentType   []byte   // of the encapsulated content
+	octets        []byte   // the encapsulated content's element
+	attributes    [][]byte // elements
+	unsorted      bool     // keep the order of attributes
+	messageToSign []byte   // instead of the attributes
+	digest        []byte   // AlgorithmIdentifier of the signer
+	algorithm     []byte   // AlgorithmIdentifier of the signature
+	version       []byte
+	signerVersion []byte
+	signerID      []byte
+	certificates  [][]byte
+	revocations   []byte
+	value         func([]byte) []byte
+	unsigned      []byte
+	signers       func(signer []byte) [][]byte
+	behindSigner  []byte
+	behindBody    []byte
+	noAttributes  bool
 }
 
 // craft makes a signature of employeeCard by an officer with an ECDSA P-256 key. before changes what is signed,
@@ -357,7 +356,7 @@ func TestStructure(t *testing.T) {
 func TestAlgorithms(t *testing.T) {
 	officer := signingtest.New(t, "officer")
 	p384 := signingtest.New(t, "p384", func(o *signingtest.Options) { o.Kind = signingtest.P384 })
-	rsa := signingtest.New(t, "rsa", func(o *signingtest.Options) { o.Kind = signingtest.RSA })
+	rsaOfficer := signingtest.New(t, "rsa", func(o *signingtest.Options) { o.Kind = signingtest.RSA })
 	ed := signingtest.New(t, "ed", func(o *signingtest.Options) { o.Kind = signingtest.Ed25519 })
 	algorithm := func(parts ...[]byte) func(*crafted) {
 		return func(c *crafted) { c.algorithm = der(tagSequence, parts...) }
@@ -372,7 +371,7 @@ func TestAlgorithms(t *testing.T) {
 	}
 	for _, c := range []craftedCase{
 		{"a P-256 signature under a P-384 certificate", nil, as(p384), badReason, "signature value"},
-		{"an ECDSA signature under an RSA certificate", nil, as(rsa), badReason, "signature value"},
+		{"an ECDSA signature under an RSA certificate", nil, as(rsaOfficer), badReason, "signature value"},
 		{"an ECDSA signature under an Ed25519 certificate", nil, as(ed), badReason, "signature value"},
 		{"an ECDSA signature called RSA", nil, algorithm(idRSASHA256, null), badReason, "signature value"},
 		{"ECDSA with SHA-384 over a SHA-256 digest", nil, algorithm(idECDSASHA384), weakReason, "goes with SHA-384"},
@@ -392,7 +391,7 @@ func TestAlgorithms(t *testing.T) {
 		{"an ECDSA signature of zeros", nil, value(func([]byte) []byte { return der(tagSequence, der(tagInteger, []byte{0}), der(tagInteger, []byte{0})) }), badReason, "signature value"},
 		{"an ECDSA signature with something behind it", nil, value(func(v []byte) []byte { return append(v, 0) }), badReason, "signature value"},
 	} {
-		c.run(t, officer, p384.Officer, rsa.Officer, ed.Officer)
+		c.run(t, officer, p384.Officer, rsaOfficer.Officer, ed.Officer)
 	}
 	for _, c := range []craftedCase{
 		{"RSA as sha256WithRSAEncryption", nil, algorithm(idRSASHA256, null), acceptedReason, ""},
@@ -402,7 +401,43 @@ func TestAlgorithms(t *testing.T) {
 		{"an RSA signature with a zero before it", func(c *crafted) { c.algorithm = der(tagSequence, idRSA, null) }, value(func(v []byte) []byte { return append([]byte{0}, v...) }), badReason, "signature value"},
 		{"an RSA signature of zeros", func(c *crafted) { c.algorithm = der(tagSequence, idRSA, null) }, value(func(v []byte) []byte { return make([]byte, len(v)) }), badReason, "signature value"},
 	} {
-		c.run(t, rsa, officer.Officer)
+		c.run(t, rsaOfficer, officer.Officer)
+	}
+}
+
+// TestRSAKeys has registered certificates with RSA keys at and beyond the bounds. Nobody has the private keys.
+func TestRSAKeys(t *testing.T) {
+	officer := signingtest.New(t, "officer")
+	modulus := func(bits uint) *big.Int {
+		return new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), bits-1), big.NewInt(1))
+	}
+	for _, c := range []struct {
+		name            string
+		key             rsa.PublicKey
+		reason, mention string
+	}{
+		{"an RSA key of 2047 bits", rsa.PublicKey{N: modulus(2047), E: 65537}, weakReason, "2047 bits"},
+		{"an RSA key of 2048 bits", rsa.PublicKey{N: modulus(2048), E: 65537}, badReason, "signature value"},
+		{"an RSA key of 8192 bits", rsa.PublicKey{N: modulus(8192), E: 65537}, badReason, "signature value"},
+		{"an RSA key of 8193 bits", rsa.PublicKey{N: modulus(8193), E: 65537}, weakReason, "8193 bits"},
+		{"an RSA key with the exponent 1", rsa.PublicKey{N: modulus(2048), E: 1}, weakReason, "exponent 1"},
+		{"an RSA key with an even exponent", rsa.PublicKey{N: modulus(2048), E: 65536}, weakReason, "exponent 65536"},
+	} {
+		template := *officer.Certificate
+		template.SignatureAlgorithm = x509.ECDSAWithSHA256
+		raw, err := x509.CreateCertificate(rand.Reader, &template, officer.Certificate, &c.key, officer.Key)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		registered := officer.Officer
+		registered.Certificates = [][]byte{raw}
+		signature := craft(t, officer, nil, func(crafted *crafted) {
+			crafted.certificates, crafted.algorithm = [][]byte{raw}, der(tagSequence, idRSA, null)
+		})
+		expect(t, "structure", "crafted by the test", c.name, signing.Judge(signature, terms(registered)), c.reason, c.mention)
+		if c.reason == weakReason {
+			expect(t, "structure", "crafted by the test", c.name+", not registered", signing.Judge(signature, terms()), c.reason, c.mention)
+		}
 	}
 }
 

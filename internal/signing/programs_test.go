@@ -35,12 +35,11 @@ func newWorkshop(t testing.TB) *workshop {
 
 func (w *workshop) path(name string) string { return filepath.Join(w.directory, name) }
 
-func (w *workshop) write(name string, content []byte) string {
+func (w *workshop) write(name string, content []byte) {
 	w.t.Helper()
 	if err := os.WriteFile(w.path(name), content, 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	return w.path(name)
 }
 
 func (w *workshop) read(name string) []byte {
@@ -224,6 +223,9 @@ func TestOpenSSL(t *testing.T) {
 			w.opensslAgrees(c.name, signature)
 		}
 	}
+	name := w.identityFor("rsa:2048")
+	signature := w.run("openssl", "smime", "-sign", "-binary", "-nodetach", "-md", "sha256", "-in", "request.json", "-signer", name+".pem", "-inkey", name+".key", "-outform", "DER")
+	expect(t, "programs", "openssl smime", "RSA 2048 PKCS#1 v1.5", signing.Judge(signature, termsNow(w.officer(name))), acceptedReason)
 }
 
 // opensslAgrees fails if openssl does not verify a signature that was accepted, or finds other content in it.

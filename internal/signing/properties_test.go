@@ -117,21 +117,19 @@ func TestChangedBytesNeverVerify(t *testing.T) {
 	for _, s := range list {
 		harmless := 0
 		for at := range s.signature {
-			for _, change := range []byte{0x01, 0x80} {
-				changed := bytes.Clone(s.signature)
-				changed[at] ^= change
-				verdict := signing.Judge(changed, judged)
-				if !verdict.Verified() {
-					continue
-				}
-				harmless++
-				if forged(t, changed, verdict, list) {
-					t.Fatalf("%s: byte %d changed by %#x, and it verifies as another approval", s.name, at, change)
-				}
-				for _, part := range [][]byte{s.content, s.implicit, s.value, s.certificate} {
-					if start := bytes.Index(s.signature, part); start <= at && at < start+len(part) {
-						t.Fatalf("%s: byte %d, of what is signed, changed by %#x, and it verifies", s.name, at, change)
-					}
+			changed := bytes.Clone(s.signature)
+			changed[at] ^= 1 << (at % 8)
+			verdict := signing.Judge(changed, judged)
+			if !verdict.Verified() {
+				continue
+			}
+			harmless++
+			if forged(t, changed, verdict, list) {
+				t.Fatalf("%s: byte %d changed, and it verifies as another approval", s.name, at)
+			}
+			for _, part := range [][]byte{s.content, s.implicit, s.value, s.certificate} {
+				if start := bytes.Index(s.signature, part); start <= at && at < start+len(part) {
+					t.Fatalf("%s: byte %d, of what is signed, changed, and it verifies", s.name, at)
 				}
 			}
 		}

@@ -2,6 +2,7 @@ package signing_test
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -42,16 +43,19 @@ func TestMain(m *testing.M) {
 
 func printTable() {
 	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.program, b.program)) })
-	out := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	lines := []string{"TOPIC\tMADE BY\tCASE\tVERDICT\tMESSAGE\n"}
 	accepted := 0
-	fmt.Fprintln(out, "TOPIC\tMADE BY\tCASE\tVERDICT\tMESSAGE")
 	for _, r := range rows {
-		fmt.Fprintln(out, strings.Join([]string{r.topic, r.program, r.name, r.outcome, r.message}, "\t"))
+		lines = append(lines, strings.Join([]string{r.topic, r.program, r.name, r.outcome, r.message}, "\t")+"\n")
 		if good(r.outcome) {
 			accepted++
 		}
 	}
-	out.Flush()
+	out := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	_, err := out.Write([]byte(strings.Join(lines, "")))
+	if err := errors.Join(err, out.Flush()); err != nil {
+		fmt.Fprintln(os.Stderr, "cannot print the table:", err)
+	}
 	fmt.Printf("%d cases: %d accepted, %d refused\n", len(rows), accepted, len(rows)-accepted)
 }
 

@@ -16,6 +16,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -114,7 +115,7 @@ func Officers(officers ...Officer) []signing.Officer {
 			list = append(list, officer.Officer)
 			continue
 		}
-		list[at].Certificates = append(list[at].Certificates[:len(list[at].Certificates):len(list[at].Certificates)], officer.Certificates...)
+		list[at].Certificates = append(slices.Clip(list[at].Certificates), officer.Certificates...)
 	}
 	return list
 }
