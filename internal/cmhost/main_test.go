@@ -129,3 +129,13 @@ func (b bench) accept(t testing.TB, revision int64, p request.Procedure) {
 		t.Fatalf("PUT %s revision %d: %d %s; want 201", p.Name, revision, status, kind)
 	}
 }
+
+// dropDatabase takes the database away from who uses it.
+func dropDatabase(t testing.TB, address string) error {
+	t.Helper()
+	server, err := postgres()
+	if err != nil {
+		return err
+	}
+	return server.DropDatabase(t.Context(), address)
+}

@@ -67,9 +67,10 @@ type Host struct {
 
 // run is the host from one start to the next stop.
 type run struct {
-	store *store.Store
-	stop  context.CancelFunc
-	ended chan error
+	store  *store.Store
+	server *server.Server
+	stop   context.CancelFunc
+	ended  chan error
 }
 
 // SampleCatalog is the catalogue of the local stack.
@@ -161,7 +162,7 @@ func (h *Host) Restart() error {
 	}
 	h.address = listener.Addr().String()
 	h.URL = "https://" + h.address
-	h.running = &run{store: opened, stop: stop, ended: make(chan error, 1)}
+	h.running = &run{store: opened, server: served, stop: stop, ended: make(chan error, 1)}
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{h.own}, ClientAuth: tls.RequireAndVerifyClientCert,
 		ClientCAs: h.pool, NextProtos: []string{"h2", "http/1.1"},
@@ -196,6 +197,19 @@ func (h *Host) Load(input load.Input) (err error) {
 	defer func() { err = errors.Join(err, other.Close()) }()
 	_, _, err = load.Load(ctx, other, input)
 	return err
+}
+
+// WaitForCalls waits until as many calls are being answered.
+func (h *Host) WaitForCalls(ctx context.Context, count int) {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for h.running.server.InFlight() < count {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 // Database is the address of the host's database.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -149,6 +150,21 @@ func (s *Server) NewDatabase(ctx context.Context, options ...string) (string, er
 		return "", err
 	}
 	return s.url(name), nil
+}
+
+// DropDatabase removes a database, whoever uses it.
+func (s *Server) DropDatabase(ctx context.Context, address string) error {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return err
+	}
+	db, err := sql.Open("pgx", s.url("postgres"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	_, err = db.ExecContext(ctx, "DROP DATABASE "+strings.TrimPrefix(parsed.Path, "/")+" WITH (FORCE)")
+	return err
 }
 
 // Stop ends the server and removes its folder.

@@ -70,11 +70,13 @@ func (s *Server) observed(mux *http.ServeMux, next http.Handler) http.Handler {
 		call := callName(r.Pattern)
 		counted := &countingWriter{ResponseWriter: w}
 		s.config.Metrics.inFlight.WithLabelValues(call).Inc()
+		s.inFlight.Add(1)
 		defer func() {
 			if cause := recover(); cause != nil {
 				found.cause = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
 				respond(counted, r, problem.New(cmhostv1.ProblemUnavailable, "the host failed to answer"))
 			}
+			s.inFlight.Add(-1)
 			s.config.Metrics.inFlight.WithLabelValues(call).Dec()
 			s.config.Metrics.observe(call, counted.code(), time.Since(start), found)
 			s.log(r, call, counted, time.Since(start), found)

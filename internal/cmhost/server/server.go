@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,6 +48,7 @@ type Server struct {
 	handler  http.Handler
 	drain    context.Context // done when the server is going down: long polls end
 	draining context.CancelFunc
+	inFlight atomic.Int64
 }
 
 // New is a server. It refuses a store whose log names another audience.
@@ -129,3 +131,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, config *tls.C
 
 // Draining tells whether the server is going down.
 func (s *Server) Draining() bool { return s.drain.Err() != nil }
+
+// InFlight is how many calls are being answered.
+func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
