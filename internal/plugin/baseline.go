@@ -17,12 +17,14 @@ type baseline struct {
 	// procedure is the content that is replaced; nil where there is none, or none is known.
 	procedure *request.Procedure
 	revision  int64
-	// from says in words where the content comes from, or that there is none.
+	// from says in words where the content comes from.
 	from string
 	// unknown is why nothing is known; empty where something is.
 	unknown string
 	// copy is the host's copy, where the host itself was asked.
 	copy *cmhostv1.TokenProcedure
+	// host is the host that was asked; nil where it was not.
+	host *host
 }
 
 // findBaseline asks the host, if it can be reached with what the user has. Else the last revision that somebody signed
@@ -56,9 +58,9 @@ func hostBaseline(ctx context.Context, s *session, hosts *hostFlags, from *sourc
 		return baseline{}, err
 	}
 	if stored == nil {
-		return baseline{from: "nothing: the CM host has no procedure of this name"}, nil
+		return baseline{host: opened}, nil
 	}
-	return baseline{procedure: &stored.Procedure, revision: stored.Revision, from: describeCopy(stored), copy: stored}, nil
+	return baseline{procedure: &stored.Procedure, revision: stored.Revision, from: describeCopy(stored), copy: stored, host: opened}, nil
 }
 
 // mustBe refuses a host that is not the one of the request.

@@ -77,7 +77,7 @@ type group struct {
 }
 
 var groups = []group{
-	{"write", "Write and check procedures:", []func(*session) *cobra.Command{newLintCommand, newDiffCommand, newSheetCommand}},
+	{"write", "Write and check procedures:", []func(*session) *cobra.Command{newNewCommand, newLintCommand, newDiffCommand, newSheetCommand}},
 	{"sign", "Sign:", []func(*session) *cobra.Command{newRequestCommand, newDigestCommand, newSignCommand, newVerifyCommand}},
 	{"look", "See what is going on:", []func(*session) *cobra.Command{newStatusCommand, newPendingCommand, newSelectCommand}},
 	{"host", "Work with the CM host:", []func(*session) *cobra.Command{newRangesCommand, newHistoryCommand, newImportCommand, newPromoteCommand, newReportCommand, newSubmitCommand}},

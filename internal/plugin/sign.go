@@ -18,6 +18,7 @@ import (
 	"github.com/tokenprocedures/token-procedure-operator/internal/keys"
 	"github.com/tokenprocedures/token-procedure-operator/internal/plugin/terminal"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
+	"github.com/tokenprocedures/token-procedure-operator/internal/rules"
 	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
 )
 
@@ -83,12 +84,13 @@ Passphrases and PINs are asked for on the terminal, or read with --pin-file; the
 	return command
 }
 
-// draft is a request before it is signed, with what the officer needs to see.
+// unsigned is a request before it is signed, with what the officer needs to see.
 type unsigned struct {
 	source    *source
 	request   request.Request
 	canonical []byte
 	replaces  baseline
+	warnings  []string
 }
 
 func (o *signOptions) run(ctx context.Context, s *session, names []string) error {
@@ -142,7 +144,37 @@ func (o *signOptions) prepareOne(ctx context.Context, s *session, from *source) 
 		return unsigned{}, err
 	}
 	canonical, err := wanted.Bytes()
-	return unsigned{source: from, request: wanted, canonical: canonical, replaces: replaces}, err
+	if err != nil {
+		return unsigned{}, err
+	}
+	warnings, err := hostWarnings(ctx, s, wanted, replaces)
+	return unsigned{source: from, request: wanted, canonical: canonical, replaces: replaces, warnings: warnings}, err
+}
+
+// hostWarnings are what the host would refuse, and what the rules warn of, where the host was asked.
+func hostWarnings(ctx context.Context, s *session, wanted request.Request, replaces baseline) ([]string, error) {
+	if replaces.host == nil {
+		return []string{"references and serial ranges were not checked: the CM host was not asked"}, nil
+	}
+	var warnings []string
+	if replaces.copy != nil && wanted.Revision <= replaces.revision {
+		warnings = append(warnings, fmt.Sprintf("the CM host has revision %d already and will refuse revision %d: raise spec.revision first", replaces.revision, wanted.Revision))
+	}
+	catalog, err := replaces.host.catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	procedures, err := replaces.host.procedures(ctx, s.progress("procedures of the CM host"))
+	if err != nil {
+		return nil, err
+	}
+	for _, finding := range rules.CheckReferences(wanted.Procedure, catalog) {
+		warnings = append(warnings, "the CM host will refuse this: "+finding.Message)
+	}
+	for _, finding := range rules.Warnings(wanted.Procedure, catalog, rangesOf(procedures)) {
+		warnings = append(warnings, finding.Message)
+	}
+	return warnings, nil
 }
 
 func (o *signOptions) signEach(ctx context.Context, s *session, key *keys.Key, prepared []unsigned) ([]v1alpha1.ProcedureSignature, error) {
@@ -188,10 +220,7 @@ func (o *signOptions) confirm(s *session, key *keys.Key, one unsigned, number, c
 
 // signWarnings are things that the officer should know before signing.
 func signWarnings(one unsigned, key *keys.Key, now time.Time) []string {
-	var warnings []string
-	if own := one.replaces.revision; one.replaces.copy != nil && one.request.Revision <= own {
-		warnings = append(warnings, fmt.Sprintf("the CM host has revision %d already and will refuse revision %d: raise spec.revision first", own, one.request.Revision))
-	}
+	warnings := one.warnings
 	if now.Before(key.Certificate.NotBefore) {
 		warnings = append(warnings, "your certificate is valid from "+timestamp(key.Certificate.NotBefore)+" only: the signature will not count before")
 	}

@@ -66,13 +66,17 @@ func (o *submitOptions) run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	maxAge, err := time.ParseDuration(about.MaxSignatureAge)
+	if err != nil {
+		return fmt.Errorf("the CM host's maxSignatureAge %q is no duration", about.MaxSignatureAge)
+	}
 	candidates := candidatesOf(found.signatures, about.Audience)
 	if len(candidates) == 0 {
 		return usagef("the files have no ProcedureSignature for the CM host %q", about.Audience)
 	}
 	var problems error
 	for _, procedure := range candidates {
-		problems = errors.Join(problems, o.submit(ctx, s, opened, register, procedure))
+		problems = errors.Join(problems, o.submit(ctx, s, opened, procedure, signing.Terms{Register: register, Audience: about.Audience, MaxSignatureAge: maxAge}))
 	}
 	return problems
 }
@@ -126,14 +130,14 @@ func candidatesOf(signatures []signatureObject, audience string) [][]candidate {
 }
 
 // submit sends the best request of one procedure.
-func (o *submitOptions) submit(ctx context.Context, s *session, to *host, register *signing.Register, candidates []candidate) error {
+func (o *submitOptions) submit(ctx context.Context, s *session, to *host, candidates []candidate, terms signing.Terms) error {
 	name := candidates[0].request.Procedure.Name
 	stored, err := to.procedure(ctx, name)
 	if err != nil {
 		return err
 	}
 	replaces := baseline{}
-	terms := signing.Terms{Register: register, Audience: candidates[0].request.Audience, ProcedureName: name, MaxSignatureAge: 30 * 24 * time.Hour, Now: time.Now()}
+	terms.ProcedureName, terms.Now = name, time.Now()
 	if stored != nil {
 		replaces = baseline{procedure: &stored.Procedure, revision: stored.Revision, from: describeCopy(stored), copy: stored}
 		terms.ReplacedDomain = &stored.Procedure.Domain
