@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/controllers"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/hosttest"
@@ -189,4 +191,28 @@ func startOperator(namespace string, writes *writeCounter, changes ...func(*cont
 func (w *world) settled() {
 	GinkgoHelper()
 	Eventually(w.operator.ready).WithTimeout(waiting).Should(Succeed())
+}
+
+// logHead and logLength are the end of the host's log.
+func (w *world) logHead(ctx context.Context) string { return w.hostLog(ctx).Head }
+
+func (w *world) logLength(ctx context.Context) int64 { return w.hostLog(ctx).Length }
+
+func (w *world) hostLog(ctx context.Context) cmhostv1.LogHead {
+	GinkgoHelper()
+	reader, err := w.host.Client(w.host.Reader)
+	Expect(err).NotTo(HaveOccurred())
+	answer, err := reader.GetHostWithResponse(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(answer.JSON200).NotTo(BeNil())
+	return answer.JSON200.Log
+}
+
+// restore puts a backup in the place of the stopped host's database.
+func (w *world) restore(backup []byte) {
+	GinkgoHelper()
+	for _, suffix := range []string{"-wal", "-shm"} {
+		Expect(os.RemoveAll(w.host.Database() + suffix)).To(Succeed())
+	}
+	Expect(os.WriteFile(w.host.Database(), backup, 0o600)).To(Succeed())
 }

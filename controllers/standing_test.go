@@ -1,0 +1,162 @@
+package controllers_test
+
+import (
+	"context"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	eventsv1 "k8s.io/api/events/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/hosttest"
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
+	"github.com/tokenprocedures/token-procedure-operator/internal/signing/signingtest"
+)
+
+// submit puts a request, signed by both officers, on the host behind the operator's back.
+func (w *world) submit(ctx context.Context, signed request.Request) {
+	GinkgoHelper()
+	submitter, err := w.host.Client(w.host.Submitter)
+	Expect(err).NotTo(HaveOccurred())
+	now := time.Now()
+	status, problem, err := hosttest.Put(ctx, submitter, signed, w.one.Sign(GinkgoTB(), signed, now), w.two.Sign(GinkgoTB(), signed, now))
+	Expect(err).NotTo(HaveOccurred())
+	Expect(problem).To(BeNil())
+	Expect(status).To(Or(Equal(200), Equal(201)))
+}
+
+// accepted brings an object with both signatures to the host by the operator.
+func (w *world) accepted(ctx context.Context, object *v1alpha1.TokenProcedure) {
+	GinkgoHelper()
+	create(ctx, object, w.signature(object, w.one), w.signature(object, w.two))
+	w.eventually(ctx, object.Name, synced)
+}
+
+// change applies a change to the object as it is now.
+func (w *world) change(ctx context.Context, name string, change func(*v1alpha1.TokenProcedure)) *v1alpha1.TokenProcedure {
+	GinkgoHelper()
+	object := &v1alpha1.TokenProcedure{}
+	Eventually(ctx, func(g Gomega) {
+		g.Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, object)).To(Succeed())
+		change(object)
+		g.Expect(k8s.Update(ctx, object)).To(Succeed())
+	}).WithTimeout(waiting).WithPolling(polling).Should(Succeed())
+	return object
+}
+
+// eventuallyEvent waits for an event with a reason about an object.
+func (w *world) eventuallyEvent(ctx context.Context, name, reason string) {
+	GinkgoHelper()
+	Eventually(ctx, func(g Gomega) {
+		var events eventsv1.EventList
+		g.Expect(k8s.List(ctx, &events, client.InNamespace(w.namespace))).To(Succeed())
+		var reasons []string
+		for _, event := range events.Items {
+			if event.Regarding.Name == name {
+				reasons = append(reasons, event.Reason)
+			}
+		}
+		g.Expect(reasons).To(ContainElement(reason))
+	}).WithTimeout(waiting).WithPolling(polling).Should(Succeed())
+}
+
+var _ = Describe("what the host has", func() {
+	var w *world
+	BeforeEach(func(ctx SpecContext) {
+		w = newWorld(ctx, func(o *hosttest.Options) {
+			elsewhere := signingtest.Procedure("elsewhere")
+			elsewhere.PINProcedure = "User PIN"
+			o.Procedures = []request.Procedure{elsewhere}
+		})
+		w.connect(ctx)
+		w.start()
+	})
+
+	It("is adopted without a write when it is the same", func(ctx SpecContext) {
+		object := w.procedure("adopted", 1)
+		w.submit(ctx, w.requestOf(object))
+		create(ctx, object)
+		adopted := w.eventually(ctx, "adopted", synced)
+		Expect(adopted.Status.Signatures).To(HaveLen(2))
+		Expect(adopted.Status.Signatures[0].SignatureName).To(BeEmpty())
+		w.eventuallyEvent(ctx, "adopted", "Adopted")
+	})
+
+	It("is Drifted when it changes behind our back, until a higher revision is signed", func(ctx SpecContext) {
+		object := w.procedure("drifts", 1)
+		w.accepted(ctx, object)
+		other := w.requestOf(object)
+		other.Revision, other.Procedure.PINProcedure = 2, "User PIN"
+		w.submit(ctx, other)
+		drifted := w.eventually(ctx, "drifts", map[string]string{
+			"Ready": "False Drifted", "Validated": "True RulesSatisfied", "Signed": "Unknown NotSubmittable", "Synced": "False Drifted", "Stalled": "True Drifted", "Active": "True ActiveAtHost",
+		})
+		Expect(drifted.Status.Request).To(BeNil())
+		Expect(describe(drifted.Status.Conditions)).To(And(ContainSubstring("PIN procedure: PIN letter -> User PIN"), ContainSubstring("had revision 1 and has revision 2"), ContainSubstring("Apply a revision above 2")))
+		w.eventuallySignature(ctx, "drifts-r1-officer-1", map[string]string{"Ready": "True Superseded", "Verified": "True OfficerSignature", "Counted": "False Superseded"})
+		w.eventuallyEvent(ctx, "drifts", "Drifted")
+
+		three := int64(3)
+		object = w.change(ctx, "drifts", func(o *v1alpha1.TokenProcedure) { o.Spec.Revision = &three })
+		create(ctx, w.signature(object, w.one), w.signature(object, w.three))
+		w.eventually(ctx, "drifts", synced)
+	})
+
+	It("is a StaleRevision when it is higher and never was ours", func(ctx SpecContext) {
+		other := w.requestOf(w.procedure("stale", 5))
+		other.Procedure.State = request.Active
+		w.submit(ctx, other)
+		object := w.procedure("stale", 4)
+		create(ctx, object, w.signature(object, w.one), w.signature(object, w.two))
+		stale := w.eventually(ctx, "stale", map[string]string{"Ready": "False StaleRevision", "Signed": "Unknown NotSubmittable", "Synced": "False StaleRevision", "Stalled": "True StaleRevision"})
+		Expect(describe(stale.Status.Conditions)).To(ContainSubstring("the host never had it"))
+		Expect(*stale.Status.Host.Revision).To(BeEquivalentTo(5))
+	})
+
+	It("is a StaleRevision when it is our revision with other content", func(ctx SpecContext) {
+		other := w.requestOf(w.procedure("equal", 1))
+		other.Procedure.PINProcedure = "User PIN"
+		w.submit(ctx, other)
+		object := w.procedure("equal", 1)
+		create(ctx, object, w.signature(object, w.one), w.signature(object, w.two))
+		w.eventually(ctx, "equal", map[string]string{"Ready": "False StaleRevision", "Stalled": "True StaleRevision"})
+		w.eventuallySignature(ctx, "equal-r1-officer-1", map[string]string{"Ready": "False ContentDiffers", "Counted": "False ContentDiffers"})
+	})
+
+	It("is taken over when it was made elsewhere, with two signatures", func(ctx SpecContext) {
+		object := w.procedure("elsewhere", 1)
+		create(ctx, object)
+		waits := w.eventually(ctx, "elsewhere", map[string]string{"Ready": "False AwaitingSignatures", "Active": "True ActiveAtHost"})
+		Expect(*waits.Status.Host.Revision).To(BeEquivalentTo(0))
+		create(ctx, w.signature(object, w.one), w.signature(object, w.two))
+		w.eventually(ctx, "elsewhere", synced)
+		w.eventuallyEvent(ctx, "elsewhere", "TakenOver")
+	})
+
+	It("is refused without a call when the revision is too far above", func(ctx SpecContext) {
+		object := w.procedure("far", 10_001)
+		create(ctx, object)
+		Expect(describe(w.eventually(ctx, "far", map[string]string{"Ready": "False AwaitingSignatures"}).Status.Conditions)).To(ContainSubstring("set spec.deletionPolicy to Retain"))
+		create(ctx, w.signature(object, w.one), w.signature(object, w.two))
+		far := w.eventually(ctx, "far", map[string]string{"Ready": "False RefusedByHost", "Signed": "True TwoOfficersSigned", "Synced": "False RefusedByHost", "Stalled": "True RefusedByHost"})
+		Expect(describe(far.Status.Conditions)).To(ContainSubstring("apply it again with a revision of at most 10000"))
+	})
+
+	It("decides which of two objects keeps a name", func(ctx SpecContext) {
+		older := w.procedure("shared", 1)
+		older.Name = "a-older" // the same second is decided by name
+		newer := w.procedure("shared", 2)
+		newer.Name = "b-newer"
+		create(ctx, older)
+		w.eventually(ctx, "a-older", map[string]string{"Ready": "False AwaitingSignatures"})
+		create(ctx, newer)
+		w.eventually(ctx, "b-newer", map[string]string{"Ready": "False NameConflict", "Stalled": "True NameConflict", "Signed": "Unknown NotSubmittable"})
+		w.submit(ctx, w.requestOf(newer))
+		w.eventually(ctx, "b-newer", synced)
+		w.eventually(ctx, "a-older", map[string]string{"Ready": "False NameConflict"})
+		Expect(k8s.Delete(ctx, newer)).To(Succeed())
+		w.eventually(ctx, "a-older", map[string]string{"Ready": "False StaleRevision"})
+	})
+})
