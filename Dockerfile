@@ -1,8 +1,13 @@
-# The operator's image: one static program, no shell, no root. `make image` builds the program and then this.
-# The reference CM host has the same image with another program: --build-arg PROGRAM=cmhost.
-FROM scratch
-ARG PROGRAM=manager
+# Images from what `make release` built: one static program each, no shell, no root.
+# The operator is what `docker build .` makes; --target cmhost makes the reference CM host, for evaluation.
+FROM scratch AS cmhost
 ARG TARGETARCH=amd64
-COPY dist/${PROGRAM}-linux-${TARGETARCH} /program
+COPY dist/cmhost-linux-${TARGETARCH} /cmhost
 USER 65532:65532
-ENTRYPOINT ["/program"]
+ENTRYPOINT ["/cmhost"]
+
+FROM scratch AS manager
+ARG TARGETARCH=amd64
+COPY dist/manager-linux-${TARGETARCH} /manager
+USER 65532:65532
+ENTRYPOINT ["/manager"]

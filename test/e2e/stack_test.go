@@ -42,7 +42,6 @@ func prepared(run func() int) (code int, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(programs)) }()
 	build := exec.Command("go", "build", "-o", programs, "./cmd/...", "./hack/localstack")
 	build.Dir = "../.."
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("building the programs: %w\n%s", err, output)
 	}
