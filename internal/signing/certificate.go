@@ -7,12 +7,18 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	encodingasn1 "encoding/asn1"
 	"encoding/hex"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-var oidSubjectKeyID = newObjectID(2, 5, 29, 14)
+var (
+	oidSubjectKeyID   = newObjectID(2, 5, 29, 14)
+	extensionKeyUsage = encodingasn1.ObjectIdentifier{2, 5, 29, 15}
+)
 
 // certificateNames are the parts of a certificate that a signerID can match, and its key.
 type certificateNames struct {
@@ -93,8 +99,9 @@ func unreadKeyProblem(certificate []byte) string {
 
 // maySign tells whether the key usage of a certificate, if it has one, lets it sign.
 func maySign(certificate *x509.Certificate) bool {
-	const signing = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment
-	return certificate.KeyUsage == 0 || certificate.KeyUsage&signing != 0
+	const signing = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment // the latter is nonRepudiation
+	restricted := slices.ContainsFunc(certificate.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(extensionKeyUsage) })
+	return !restricted || certificate.KeyUsage&signing != 0
 }
 
 // fingerprint is the SHA-256 fingerprint of a certificate, in hexadecimal digits.
