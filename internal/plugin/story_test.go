@@ -1,0 +1,122 @@
+package plugin_test
+
+import (
+	"strings"
+	"testing"
+)
+
+const employeeCard = `apiVersion: cm.tokenprocedures.dev/v1alpha1
+kind: TokenProcedure
+metadata: {name: employee-card, namespace: pki}
+spec:
+  cmHostRef: {name: local}
+  revision: 1
+  procedure:
+    name: Employee card
+    state: Active
+    domain: Corp
+    storageProfile: SmartCard
+    cardSerialNumber:
+      enabled: true
+      range: {from: "100000", to: "199999"}
+    pinProcedure: PIN letter
+    issuerCertificates: {policy: StoreAll, recoveredCertificates: Store}
+    certificateProcedures: [Authentication, Signature]
+`
+
+// waitFor waits for a condition with kubectl, as a script would.
+func (c *cluster) waitFor(condition string) {
+	c.Helper()
+	c.must("kubectl wait -n pki --timeout=30s --for=" + condition + " tokenprocedure/employee-card")
+}
+
+const awaiting = `'jsonpath={.status.conditions[?(@.type=="Signed")].reason}=AwaitingSignatures'`
+
+// TestStory goes the way of `kubectl tokenproc --help`, from an empty directory to an Active procedure and on to its end,
+// through the real kubectl, and compares everything that is printed on the way.
+func TestStory(t *testing.T) {
+	c := newCluster(t)
+	c.write("employee-card.yaml", employeeCard)
+	c.golden("story-1-check",
+		"kubectl tokenproc lint -f employee-card.yaml --online",
+		"kubectl apply -f employee-card.yaml",
+		"kubectl tokenproc status nobody -n pki",
+	)
+	c.waitFor(awaiting)
+	c.golden("story-2-waiting",
+		"kubectl tokenproc status -n pki",
+		"kubectl tokenproc status employee-card -n pki",
+		"kubectl tokenproc request employee-card -n pki",
+		"kubectl tokenproc digest employee-card -n pki",
+		"kubectl tokenproc pending --officer officer-1.crt",
+		"kubectl tokenproc pending --officer officer-emea.crt",
+	)
+	c.golden("story-3-signing",
+		"kubectl tokenproc sign employee-card -n pki --key file:officer-1.key --cert officer-1.crt --yes --apply",
+		"kubectl tokenproc sign employee-card -n pki --audience cm.other --key file:officer-1.key --cert officer-1.crt --yes --apply",
+		"kubectl tokenproc sign employee-card -n pki --audience cm.test --key file:officer-1.key --cert officer-2.crt --yes --apply",
+		"kubectl tokenproc sign employee-card -n pki --audience cm.test --key file:officer-1.key --cert officer-1.crt --yes --apply",
+		"kubectl tokenproc sign employee-card -n pki --audience cm.test --key file:officer-1.key --cert officer-1.crt --yes --apply 2>&1 | tail -1",
+	)
+	c.must(`kubectl wait -n pki --timeout=30s '--for=jsonpath={.status.signatures[0].officerID}=officer-1' tokenprocedure/employee-card`)
+	c.golden("story-4-one-of-two",
+		"kubectl tokenproc status employee-card -n pki",
+		"kubectl tokenproc pending --officer officer-1.crt",
+		"kubectl tokenproc pending --officer officer-2.crt -o yaml",
+	)
+	c.write("home/.config/kubectl-tokenproc/config.yaml", "audiences: [cm.test]\n")
+	c.must("kubectl tokenproc sign employee-card -n pki --key file:officer-2.key --cert officer-2.crt --yes --apply")
+	c.waitFor("condition=Ready")
+	c.golden("story-5-active",
+		"kubectl tokenproc status employee-card -n pki",
+		"kubectl tokenproc status -A",
+		"kubectl tokenproc diff employee-card -n pki",
+		"kubectl tokenproc history employee-card -n pki",
+		"kubectl tokenproc verify employee-card -n pki",
+		"kubectl tokenproc select employee-card -n pki",
+		"kubectl tokenproc select employee-card -n pki --key-usage nonRepudiation -o json",
+		"kubectl tokenproc ranges -n pki",
+		"kubectl tokenproc ranges -n pki --free --size 100000 -o json",
+		"kubectl tokenproc sheet employee-card -n pki",
+	)
+	c.change()
+	c.closeAndReport()
+}
+
+// change raises the revision, and looks at what differs.
+func (c *cluster) change() {
+	c.write("employee-card.yaml", strings.NewReplacer("revision: 1", "revision: 2", "PIN letter", "User PIN").Replace(employeeCard))
+	c.must("kubectl apply -f employee-card.yaml")
+	c.golden("story-6-change",
+		"kubectl tokenproc diff employee-card -n pki",
+		"kubectl tokenproc sign employee-card -n pki --key file:officer-1.key --cert officer-1.crt --yes --out one.yaml",
+		"kubectl tokenproc diff -f employee-card.yaml -f one.yaml $HOST -o json",
+		"kubectl tokenproc promote -f employee-card.yaml --to local -n pki",
+	)
+}
+
+// closeAndReport closes the procedure with the cluster out of the way, and asks the host what happened.
+func (c *cluster) closeAndReport() {
+	c.must("kubectl tokenproc sign -f employee-card.yaml --close $HOST --audience cm.test --key file:officer-1.key --cert officer-1.crt --yes --out close/one.yaml || mkdir close")
+	c.golden("story-7-emergency-close",
+		"kubectl tokenproc sign -f employee-card.yaml --close $HOST --key file:officer-1.key --cert officer-1.crt --audience cm.test --yes --out close/one.yaml",
+		"kubectl tokenproc submit -f close $HOST --yes",
+		"kubectl tokenproc sign -f employee-card.yaml --close $HOST --key file:officer-2.key --cert officer-2.crt --audience cm.test --yes --out close/two.yaml 2>&1 | tail -1",
+		"kubectl tokenproc submit -f close $HOST --yes",
+		"kubectl tokenproc submit -f close ${HOST//reader/submitter} --yes",
+		"kubectl tokenproc submit -f close ${HOST//reader/submitter} --yes",
+		"kubectl tokenproc sign -f employee-card.yaml --close $HOST --audience cm.test --key file:officer-2.key --cert officer-2.crt --yes",
+	)
+	c.golden("story-8-afterwards",
+		`kubectl tokenproc history "Employee card" $HOST --evidence evidence`,
+		"cd evidence && openssl cms -verify -binary -inform DER -in r1-1-officer-1.p7m -nointern -certfile ../officer-1.crt -noverify 2>&1 | cmp - r1-1-officer-1.request.json | head -1",
+		`kubectl tokenproc history "Employee card" $HOST -o json > history.json && mkdir officers && cp officer-?.crt officers && kubectl tokenproc verify --history history.json --officers officers`,
+		"kubectl tokenproc report --from 2020-01-01 $HOST --bundle bundle",
+		"kubectl tokenproc verify --log bundle/log.jsonl",
+		"sed -i 3d bundle/log.jsonl; kubectl tokenproc verify --log bundle/log.jsonl | cut -c1-60",
+		"kubectl tokenproc report --from 2020-01-01 $HOST -o csv",
+		"kubectl tokenproc report --from 2020-01-01 $HOST -o html | head -3",
+		"kubectl tokenproc import --all $HOST --cmhost local -n pki --out imported",
+		"kubectl tokenproc lint -f imported --strict; cat imported/visitor-card.yaml",
+	)
+}
