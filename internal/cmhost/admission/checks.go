@@ -2,9 +2,7 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 
@@ -102,21 +100,9 @@ func checkRules(s Submission, catalog *rules.Catalog) *problem.Error {
 }
 
 func refuseFindings(kind string, findings []rules.Finding) *problem.Error {
-	messages := make([]string, len(findings))
-	for i, finding := range findings {
-		messages[i] = finding.Message
-	}
-	refused := problem.New(kind, "%s", strings.Join(messages, "; ")).Because(findings[0].Reason)
+	refused := problem.New(kind, "%s", rules.Messages(findings)).Because(findings[0].Reason)
 	for _, finding := range findings {
-		refused.At(Pointer(finding.Field), "%s", finding.Message)
+		refused.At(finding.RequestPointer(), "%s", finding.Message)
 	}
 	return refused
-}
-
-var listIndex = regexp.MustCompile(`\[([0-9]+)\]`)
-
-// Pointer is the JSON pointer into the request for the path of a custom resource's field.
-func Pointer(field string) string {
-	inside := strings.TrimPrefix(field, "spec.")
-	return "/" + strings.ReplaceAll(listIndex.ReplaceAllString(inside, ".$1"), ".", "/")
 }
