@@ -47,7 +47,7 @@ func TestChartTakesValues(t *testing.T) {
 
 func helm(t *testing.T, arguments ...string) (objects []*unstructured.Unstructured) {
 	t.Helper()
-	command := exec.Command("go", append([]string{"tool", "-modfile=../../hack/helm/go.mod", "helm", "template", "--include-crds",
+	command := exec.Command("go", append([]string{"tool", "-modfile=../../hack/helm/go.mod", "helm", "template", "--include-crds", "--kube-version=1.37.0",
 		"token-procedure-operator", "../../charts/token-procedure-operator"}, arguments...)...)
 	var complaint bytes.Buffer
 	command.Stderr = &complaint
