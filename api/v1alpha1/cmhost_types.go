@@ -15,7 +15,10 @@ type SecretReference struct {
 
 // CMHostSpec says where a CM host is and how to speak to it.
 type CMHostSpec struct {
-	// url is where the CM host's interface is: https, host and port only.
+	// url is where the interface of the CM host is: https, a host and an optional
+	// port, and nothing else. The operator speaks TLS 1.3 with the client
+	// certificate of `tlsSecretRef`, follows no redirects and uses no proxy. It
+	// can change at any time, as long as what answers there has the same audience.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
@@ -23,8 +26,11 @@ type CMHostSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches(':(0[0-9]*|[0-9]{6,}|[7-9][0-9]{4}|6[6-9][0-9]{3}|65[6-9][0-9]{2}|655[4-9][0-9]|6553[6-9])?$')",message="the port in url must be 1 to 65535, without leading zeros"
 	URL string `json:"url,omitempty"`
 
-	// audience is the name that the CM host gives itself. It is part of every signed request, so that a signature for a
-	// test host is worth nothing in production. It cannot be changed.
+	// audience is the name that the CM host gives itself, 1 to 253 letters, digits
+	// and . _ : -. It is part of every signed request, so that a signature for a
+	// test host is worth nothing in production. Where the host says another name
+	// the condition Ready says AudienceMismatch, and nothing is submitted. It
+	// cannot be changed.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -32,8 +38,11 @@ type CMHostSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",reason=FieldValueForbidden,message="audience cannot be changed: signatures are made for it; create another CMHost"
 	Audience string `json:"audience,omitempty"`
 
-	// tlsSecretRef names a Secret of type kubernetes.io/tls in the same namespace, with `tls.crt` and `tls.key` of the
-	// operator's client certificate and `ca.crt` of the host's CA. Rotation is picked up without a restart.
+	// tlsSecretRef names a Secret of type kubernetes.io/tls in the same namespace:
+	// `tls.crt` and `tls.key` are the operator's client certificate and its key,
+	// `ca.crt` is the CA of the CM host's certificate. A change of the Secret is
+	// picked up without a restart. Without it, or with a Secret that cannot be
+	// used, Ready says SecretNotFound or SecretInvalid.
 	// +required
 	TLSSecretRef SecretReference `json:"tlsSecretRef,omitzero"`
 }
@@ -50,14 +59,19 @@ type LogStatus struct {
 	Head string `json:"head,omitempty"`
 }
 
-// CMHostStatus is what the operator knows of a CM host. It is output only, the log excepted, which is remembered to
-// notice a host that was restored from a backup.
+// CMHostStatus is what the operator knows of a CM host. It is output only, the
+// log excepted, which is remembered to notice a host that was restored from a
+// backup.
 type CMHostStatus struct {
-	// observedGeneration is the generation that this status was made for; -1 before the operator has seen the object.
+	// observedGeneration is the generation that this status was made for; -1
+	// before the operator has seen the object.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, and while they are true Reconciling or Stalled.
+	// conditions are Ready, and while they are true Reconciling or Stalled. Ready
+	// is True (Connected) while the CM host answers as the one that is named here;
+	// otherwise its reason and message say what to do, and the procedures of this
+	// host wait.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -77,11 +91,16 @@ type CMHostStatus struct {
 	// +optional
 	CatalogObjects *int32 `json:"catalogObjects,omitempty"`
 
-	// lastContactTime is when the host last answered, written at most every five minutes.
+	// lastContactTime is when the host last answered, written at most every five
+	// minutes.
 	// +optional
 	LastContactTime *metav1.Time `json:"lastContactTime,omitempty"`
 
-	// log is the head of the host's log as it was seen last.
+	// log is the head of the CM host's log as it was seen last. It is how a host
+	// is noticed that was restored from a backup: where its log is shorter, or
+	// differs, Ready says HistoryRewound and nothing is submitted until a person
+	// accepts the new head with the annotation
+	// cm.tokenprocedures.dev/accept-log-head.
 	// +optional
 	Log *LogStatus `json:"log,omitempty"`
 }

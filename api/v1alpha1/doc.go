@@ -5,6 +5,8 @@
 // process. No field of a spec has a default and nothing changes a spec after it was applied, so
 // what is in git is what is in the cluster.
 //
+// Field comments are wrapped at 76 columns, for kubectl explain shows them line by line.
+//
 // The package may import apimachinery only, so that other programs can use the types cheaply.
 //
 // +kubebuilder:object:generate=true

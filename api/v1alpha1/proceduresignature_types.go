@@ -13,16 +13,22 @@ type TokenProcedureReference struct {
 	Name string `json:"name,omitempty"`
 }
 
-// ProcedureSignatureSpec is one officer's signature over one request. It cannot be changed.
+// ProcedureSignatureSpec is one officer's signature over one request. It
+// cannot be changed.
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",reason=FieldValueForbidden,message="spec cannot be changed: create another ProcedureSignature, under another name"
 // +kubebuilder:validation:XValidation:rule="size(self.signature) % 4 == 0 && self.signature.matches('^[A-Za-z0-9+/]*={0,2}$')",fieldPath=".signature",message="signature is not base64 on one line, without white space: encode the DER output with `base64 -w0`"
 type ProcedureSignatureSpec struct {
-	// procedureRef names the TokenProcedure that was signed.
+	// procedureRef names the TokenProcedure that was signed, in the same
+	// namespace. The signature counts only if the signed request is for the
+	// procedure of that object.
 	// +required
 	ProcedureRef TokenProcedureReference `json:"procedureRef,omitzero"`
 
-	// signature is a CMS SignedData with the request inside, DER in base64 on one line, as printed by
-	// `openssl cms -sign -binary -nodetach -md sha256 -in request.json -signer officer.pem -inkey officer.key -outform DER | base64 -w0`.
+	// signature is a CMS SignedData over the bytes that `kubectl tokenproc
+	// request` prints, with these bytes inside: DER in base64 on one line, 4 to
+	// 43,692 characters. openssl makes one with: openssl cms -sign -binary
+	// -nodetach -md sha256 -in request.json -signer officer.pem -inkey officer.key
+	// -outform DER | base64 -w0
 	// +required
 	// +kubebuilder:validation:MinLength=4
 	// +kubebuilder:validation:MaxLength=43692
@@ -48,7 +54,8 @@ type SignedRequestStatus struct {
 	// +optional
 	Revision int64 `json:"revision,omitempty"`
 
-	// digest is the SHA-256 digest of the request's bytes, as `sha256:` and 64 hexadecimal digits.
+	// digest is the SHA-256 digest of the request's bytes, as `sha256:` and 64
+	// hexadecimal digits.
 	// +optional
 	// +kubebuilder:validation:MaxLength=71
 	Digest string `json:"digest,omitempty"`
@@ -59,24 +66,33 @@ type SignedRequestStatus struct {
 	Audience string `json:"audience,omitempty"`
 }
 
-// ProcedureSignatureStatus is what the operator says of a signature. It is output only.
+// ProcedureSignatureStatus is what the operator says of a signature. It is
+// output only.
 type ProcedureSignatureStatus struct {
-	// observedGeneration is the generation that this status was made for; -1 before the operator has seen the object.
+	// observedGeneration is the generation that this status was made for; -1
+	// before the operator has seen the object.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, Verified and Counted, and Stalled for what can never become good.
+	// conditions are Ready, Verified and Counted, and Stalled for what can never
+	// become good. Verified says whether an officer who may sign made it, over a
+	// well-formed request for this procedure and CM host. Counted says whether it
+	// covers the request that is to be signed now, or the one that the CM host
+	// took last. Ready is True when it is Verified, and Counted or superseded by a
+	// later revision.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// officer is the officer who made the signature, once that is known.
+	// officer is who made the signature, by the CM host's register of officers. It
+	// is absent while that is not known.
 	// +optional
 	Officer *OfficerStatus `json:"officer,omitempty"`
 
-	// request is the request inside the signature.
+	// request is what was signed: revision, digest and CM host as they are inside
+	// the signature.
 	// +optional
 	Request *SignedRequestStatus `json:"request,omitempty"`
 
@@ -85,7 +101,8 @@ type ProcedureSignatureStatus struct {
 	SignedAt *metav1.Time `json:"signedAt,omitempty"`
 }
 
-// ProcedureSignature is one administration officer's signature over exactly one revision of a TokenProcedure.
+// ProcedureSignature is one administration officer's signature over exactly
+// one revision of a TokenProcedure.
 //
 // +genclient
 // +kubebuilder:object:root=true

@@ -4,27 +4,31 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// DeletionPolicy says what deleting a TokenProcedure does to the procedure on the CM host.
+// DeletionPolicy says what deleting a TokenProcedure does to the procedure on
+// the CM host.
 // +kubebuilder:validation:Enum="";Retain;Close
 type DeletionPolicy string
 
 const (
 	// DeletionPolicyRetain leaves the CM host alone.
 	DeletionPolicyRetain DeletionPolicy = "Retain"
-	// DeletionPolicyClose keeps the object until two officers have signed the closing request and the CM host has closed the procedure.
+	// DeletionPolicyClose keeps the object until two officers have signed the
+	// closing request and the CM host has closed the procedure.
 	DeletionPolicyClose DeletionPolicy = "Close"
 )
 
 // CMHostReference names a CMHost in the same namespace.
 type CMHostReference struct {
-	// name is the name of a CMHost in the same namespace. While there is none, the procedure waits and says CMHostNotFound.
+	// name is the name of a CMHost in the same namespace. While there is none, the
+	// procedure waits and says CMHostNotFound.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name,omitempty"`
 }
 
-// TokenProcedureSpec is a token procedure as it should be on the CM host, and how it gets there.
+// TokenProcedureSpec is a token procedure as it should be on the CM host, and
+// how it gets there.
 //
 // +kubebuilder:validation:XValidation:rule=`oldSelf.?draft.orValue(false) || !self.?draft.orValue(false)`,fieldPath=".draft",reason=FieldValueForbidden,message="draft cannot be set again once the procedure was submitted for signing: remove it; to start over, create another object"
 // +kubebuilder:validation:XValidation:rule=`self.?draft.orValue(false) || has(self.revision)`,fieldPath=".revision",reason=FieldValueRequired,message="revision is missing: number the first request 1, and each later one higher"
@@ -65,37 +69,46 @@ type CMHostReference struct {
 // +kubebuilder:validation:XValidation:rule=`self.?draft.orValue(false) || !(self.procedure.?storageProfile.orValue("") in ["SmartCard", "PKCS12"]) || size(self.procedure.?certificateProcedures.orValue([])) > 0 || size(self.procedure.?keyProcedures.orValue([])) > 0`,fieldPath=".procedure.certificateProcedures",reason=FieldValueRequired,messageExpression="'certificateProcedures is missing and so is keyProcedures: storage profile ' + self.procedure.storageProfile + ' requires 1 to 16 certificate procedures, unless all key procedures are recoveries that reuse the certificate'"
 // +kubebuilder:validation:XValidation:rule=`self.?draft.orValue(false) || !(self.procedure.?storageProfile.orValue("") in ["AttributeCertificateFile"]) || size(self.procedure.?certificateProcedures.orValue([])) == 0`,fieldPath=".procedure.certificateProcedures",reason=FieldValueForbidden,message="certificateProcedures must be absent for storage profile AttributeCertificateFile and has entries: remove them, or choose another storage profile"
 type TokenProcedureSpec struct {
-	// cmHostRef names the CMHost that the procedure is for, in the same namespace. It cannot be changed, not even in a
-	// draft: what officers sign is for one CM host only.
+	// cmHostRef names the CMHost that the procedure is for, in the same namespace.
+	// It cannot be changed, not even in a draft: what officers sign is for one CM
+	// host only.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",reason=FieldValueForbidden,message="cmHostRef cannot be changed: set it back; for another CM host create another object, and its request is signed anew"
 	CMHostRef CMHostReference `json:"cmHostRef,omitzero"`
 
-	// draft saves, when true, the procedure without submitting it: it may be incomplete, and it is never signed or sent to
-	// the CM host. Only rules about one value hold meanwhile (types, names, bounds, repeats); the condition Validated lists
-	// all that is still missing. Absent or false submits the procedure for signing, for good: there is no way back to a draft.
+	// draft saves, when true, the procedure without submitting it: it may be
+	// incomplete, and it is never signed or sent to the CM host. Only rules about
+	// one value hold meanwhile (types, names, bounds, repeats); the condition
+	// Validated lists all that is still missing. Absent or false submits the
+	// procedure for signing, for good: there is no way back to a draft.
 	// +optional
 	Draft *bool `json:"draft,omitempty"`
 
-	// deletionPolicy says what deleting this object does on the CM host. Retain, or none, leaves the host alone: the
-	// procedure stays there as it is. Close keeps the object, in deletion, until two officers have signed the closing
-	// request and the CM host has closed the procedure; a draft, or what the host does not have or has closed already, goes
-	// at once. It can change at any time without a new revision, also in deletion, where Retain releases the object.
+	// deletionPolicy says what deleting this object does on the CM host. Retain,
+	// or none, leaves the host alone: the procedure stays there as it is. Close
+	// keeps the object, in deletion, until two officers have signed the closing
+	// request and the CM host has closed the procedure; a draft, or what the host
+	// does not have or has closed already, goes at once. It can change at any time
+	// without a new revision, also in deletion, where Retain releases the object.
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
-	// revision numbers what officers sign, from 1 to 9007199254740991 (2^53-1). It is required unless this is a draft, never
-	// falls, and rises whenever `procedure` changes, unless the object was a draft until then. Raising it without a change
-	// asks for new signatures over the same content. The CM host takes it if it is above its own by at most 10,000.
+	// revision numbers what officers sign, from 1 to 9007199254740991 (2^53-1). It
+	// is required unless this is a draft, never falls, and rises whenever
+	// `procedure` changes, unless the object was a draft until then. Raising it
+	// without a change asks for new signatures over the same content. The CM host
+	// takes it if it is above its own by at most 10,000.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +kubebuilder:validation:XValidation:rule="self >= oldSelf",messageExpression="'revision fell from %d to %d: a revision never falls; set it to %d, or higher where procedure changes'.format([oldSelf, self, oldSelf])"
 	Revision *int64 `json:"revision,omitempty"`
 
-	// procedure is exactly what officers sign and what the CM host stores. A change to it is a new request: it needs a higher
-	// revision, and two signatures again. Empty lists, objects and strings, and false (but for cardSerialNumber.enabled),
-	// count as absent, so that writing or leaving them out is no change.
+	// procedure is exactly what officers sign and what the CM host stores. A
+	// change to it is a new request: it needs a higher revision, and two
+	// signatures again. Empty lists, objects and strings, and false (but for
+	// cardSerialNumber.enabled), count as absent, so that writing or leaving them
+	// out is no change.
 	// +required
 	Procedure Procedure `json:"procedure,omitzero"`
 }
@@ -106,7 +119,8 @@ type SignableRequest struct {
 	// +optional
 	Revision int64 `json:"revision,omitempty"`
 
-	// digest is the SHA-256 digest of the request's bytes, as `sha256:` and 64 hexadecimal digits.
+	// digest is the SHA-256 digest of the request's bytes, as `sha256:` and 64
+	// hexadecimal digits.
 	// +optional
 	// +kubebuilder:validation:MaxLength=71
 	Digest string `json:"digest,omitempty"`
@@ -125,7 +139,8 @@ type SignatureStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Subject string `json:"subject,omitempty"`
 
-	// signatureName is the ProcedureSignature that holds the signature. It is absent where only the CM host holds it.
+	// signatureName is the ProcedureSignature that holds the signature. It is
+	// absent where only the CM host holds it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	SignatureName string `json:"signatureName,omitempty"`
@@ -137,7 +152,8 @@ type SignatureStatus struct {
 
 // HostProcedureStatus is what the CM host has under the procedure's name.
 type HostProcedureStatus struct {
-	// revision is the revision on the CM host; 0 for a procedure that was made elsewhere, without evidence.
+	// revision is the revision on the CM host; 0 for a procedure that was made
+	// elsewhere, without evidence.
 	// +optional
 	Revision *int64 `json:"revision,omitempty"`
 
@@ -170,43 +186,57 @@ type Warning struct {
 	Message string `json:"message,omitempty"`
 }
 
-// TokenProcedureStatus is what the operator and the CM host say of a procedure. It is output only: nothing that leads
-// to a submission reads it.
+// TokenProcedureStatus is what the operator and the CM host say of a
+// procedure. It is output only: nothing that leads to a submission reads it.
 type TokenProcedureStatus struct {
-	// observedGeneration is the generation that this status was made for; -1 before the operator has seen the object.
+	// observedGeneration is the generation that this status was made for; -1
+	// before the operator has seen the object.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, Validated, Signed, Synced, Active and Closed, and while they are true Reconciling or Stalled.
+	// conditions are Validated (every rule that needs no signature holds), Signed
+	// (two different officers have signed exactly this request), Synced (the CM
+	// host has exactly this request), Ready (all three, for this generation),
+	// Active and Closed (what the CM host has now, whatever git says), and while
+	// they are true Reconciling or Stalled. A message says what is waited for or
+	// what to do.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// request is the request that officers must sign now. It is absent while nobody is asked to sign.
+	// request is what officers must sign now: its revision and the digest of its
+	// bytes. It is absent while nobody is asked to sign.
 	// +optional
 	Request *SignableRequest `json:"request,omitempty"`
 
-	// signatures are the signatures over that request, one per officer, those that count first.
+	// signatures are those over that request, one for each officer, those that
+	// count first. Once the CM host has accepted the request they are those of its
+	// evidence.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Signatures []SignatureStatus `json:"signatures,omitempty"`
 
-	// host is what the CM host has under this name now. It is absent while the host has nothing.
+	// host is what the CM host has under this name now, whatever git says. It is
+	// absent while the host has nothing.
 	// +optional
 	Host *HostProcedureStatus `json:"host,omitempty"`
 
-	// warnings are things worth knowing before anyone signs.
+	// warnings are things worth knowing before anyone signs; they refuse nothing.
+	// Reasons are ShadowedCertificateProcedure, SeveralRecoveries,
+	// OverlappingSerialRange and, for what was closed after the CM host had
+	// accepted the procedure, ReferenceClosed.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
 	Warnings []Warning `json:"warnings,omitempty"`
 }
 
-// TokenProcedure is a token procedure of a certificate manager: the named set of parameters that is used whenever a
-// token of that kind is issued. It takes effect on the CM host once two administration officers have signed it.
+// TokenProcedure is a token procedure of a certificate manager: the named set
+// of parameters that is used whenever a token of that kind is issued. It takes
+// effect on the CM host once two administration officers have signed it.
 //
 // +genclient
 // +kubebuilder:object:root=true

@@ -5,13 +5,16 @@ package v1alpha1
 // CardSerialNumberApplyConfiguration represents a declarative configuration of the CardSerialNumber type for use
 // with apply.
 //
-// CardSerialNumber says whether cards carry a serial number, and from which range.
+// CardSerialNumber says whether cards carry a serial number, and from which
+// range.
 type CardSerialNumberApplyConfiguration struct {
-	// enabled says whether cards get a serial number. Storage profile SmartCard requires saying either; `false` is an
-	// answer here and does not count as absent. With `true` a range is required, with `false` it must be absent.
+	// enabled says whether cards get a serial number. Storage profile SmartCard
+	// requires saying either; `false` is an answer here and does not count as
+	// absent. With `true` a range is required, with `false` it must be absent.
 	Enabled *bool `json:"enabled,omitempty"`
-	// range is what serial numbers of cards are taken from, both ends included. It is there if and only if `enabled` is
-	// true. Overlapping the range of another Active procedure is allowed and shows as a warning in the status.
+	// range is what serial numbers of cards are taken from, both ends included. It
+	// is there if and only if `enabled` is true. Overlapping the range of another
+	// Active procedure is allowed and shows as a warning in the status.
 	Range *SerialNumberRangeApplyConfiguration `json:"range,omitempty"`
 }
 

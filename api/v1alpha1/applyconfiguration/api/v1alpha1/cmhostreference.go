@@ -7,7 +7,8 @@ package v1alpha1
 //
 // CMHostReference names a CMHost in the same namespace.
 type CMHostReferenceApplyConfiguration struct {
-	// name is the name of a CMHost in the same namespace. While there is none, the procedure waits and says CMHostNotFound.
+	// name is the name of a CMHost in the same namespace. While there is none, the
+	// procedure waits and says CMHostNotFound.
 	Name *string `json:"name,omitempty"`
 }
 

@@ -7,13 +7,22 @@ package v1alpha1
 //
 // CMHostSpec says where a CM host is and how to speak to it.
 type CMHostSpecApplyConfiguration struct {
-	// url is where the CM host's interface is: https, host and port only.
+	// url is where the interface of the CM host is: https, a host and an optional
+	// port, and nothing else. The operator speaks TLS 1.3 with the client
+	// certificate of `tlsSecretRef`, follows no redirects and uses no proxy. It
+	// can change at any time, as long as what answers there has the same audience.
 	URL *string `json:"url,omitempty"`
-	// audience is the name that the CM host gives itself. It is part of every signed request, so that a signature for a
-	// test host is worth nothing in production. It cannot be changed.
+	// audience is the name that the CM host gives itself, 1 to 253 letters, digits
+	// and . _ : -. It is part of every signed request, so that a signature for a
+	// test host is worth nothing in production. Where the host says another name
+	// the condition Ready says AudienceMismatch, and nothing is submitted. It
+	// cannot be changed.
 	Audience *string `json:"audience,omitempty"`
-	// tlsSecretRef names a Secret of type kubernetes.io/tls in the same namespace, with `tls.crt` and `tls.key` of the
-	// operator's client certificate and `ca.crt` of the host's CA. Rotation is picked up without a restart.
+	// tlsSecretRef names a Secret of type kubernetes.io/tls in the same namespace:
+	// `tls.crt` and `tls.key` are the operator's client certificate and its key,
+	// `ca.crt` is the CA of the CM host's certificate. A change of the Secret is
+	// picked up without a restart. Without it, or with a Secret that cannot be
+	// used, Ready says SecretNotFound or SecretInvalid.
 	TLSSecretRef *SecretReferenceApplyConfiguration `json:"tlsSecretRef,omitempty"`
 }
 

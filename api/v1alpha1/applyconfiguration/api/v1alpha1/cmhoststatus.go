@@ -10,12 +10,17 @@ import (
 // CMHostStatusApplyConfiguration represents a declarative configuration of the CMHostStatus type for use
 // with apply.
 //
-// CMHostStatus is what the operator knows of a CM host. It is output only, the log excepted, which is remembered to
-// notice a host that was restored from a backup.
+// CMHostStatus is what the operator knows of a CM host. It is output only, the
+// log excepted, which is remembered to notice a host that was restored from a
+// backup.
 type CMHostStatusApplyConfiguration struct {
-	// observedGeneration is the generation that this status was made for; -1 before the operator has seen the object.
+	// observedGeneration is the generation that this status was made for; -1
+	// before the operator has seen the object.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, and while they are true Reconciling or Stalled.
+	// conditions are Ready, and while they are true Reconciling or Stalled. Ready
+	// is True (Connected) while the CM host answers as the one that is named here;
+	// otherwise its reason and message say what to do, and the procedures of this
+	// host wait.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// productVersion is the product and version that the host says of itself.
 	ProductVersion *string `json:"productVersion,omitempty"`
@@ -23,9 +28,14 @@ type CMHostStatusApplyConfiguration struct {
 	Officers *int32 `json:"officers,omitempty"`
 	// catalogObjects is the number of objects in the host's catalogue.
 	CatalogObjects *int32 `json:"catalogObjects,omitempty"`
-	// lastContactTime is when the host last answered, written at most every five minutes.
+	// lastContactTime is when the host last answered, written at most every five
+	// minutes.
 	LastContactTime *metav1.Time `json:"lastContactTime,omitempty"`
-	// log is the head of the host's log as it was seen last.
+	// log is the head of the CM host's log as it was seen last. It is how a host
+	// is noticed that was restored from a backup: where its log is shorter, or
+	// differs, Ready says HistoryRewound and nothing is submitted until a person
+	// accepts the new head with the annotation
+	// cm.tokenprocedures.dev/accept-log-head.
 	Log *LogStatusApplyConfiguration `json:"log,omitempty"`
 }
 

@@ -12,7 +12,8 @@ import (
 //
 // HostProcedureStatus is what the CM host has under the procedure's name.
 type HostProcedureStatusApplyConfiguration struct {
-	// revision is the revision on the CM host; 0 for a procedure that was made elsewhere, without evidence.
+	// revision is the revision on the CM host; 0 for a procedure that was made
+	// elsewhere, without evidence.
 	Revision *int64 `json:"revision,omitempty"`
 	// digest is the digest of the request that the CM host accepted last.
 	Digest *string `json:"digest,omitempty"`

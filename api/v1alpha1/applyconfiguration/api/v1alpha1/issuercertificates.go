@@ -11,13 +11,16 @@ import (
 //
 // IssuerCertificates says what of the CA chain goes onto the token.
 type IssuerCertificatesApplyConfiguration struct {
-	// policy says which certificates of the CA chain are stored on the token: StoreAll those of the whole chain, StoreRoot
-	// that of the root CA only, StoreIssuingCA that of the issuing CA only, StoreNone none. Storage profiles SmartCard and
-	// PKCS12 require it.
+	// policy says which certificates of the CA chain are stored on the token:
+	// StoreAll those of the whole chain, StoreRoot that of the root CA only,
+	// StoreIssuingCA that of the issuing CA only, StoreNone none. Storage profiles
+	// SmartCard and PKCS12 require it.
 	Policy *apiv1alpha1.IssuerCertificatePolicy `json:"policy,omitempty"`
-	// recoveredCertificates says whether the certificates of the CAs of recovered certificates go onto the token as well,
-	// where these come from another CA than those of the certificate procedures: Store or DoNotStore. It is required with
-	// the policies StoreAll, StoreRoot and StoreIssuingCA, and must be absent with StoreNone.
+	// recoveredCertificates says whether the certificates of the CAs of recovered
+	// certificates go onto the token as well, where these come from another CA
+	// than those of the certificate procedures: Store or DoNotStore. It is
+	// required with the policies StoreAll, StoreRoot and StoreIssuingCA, and must
+	// be absent with StoreNone.
 	RecoveredCertificates *apiv1alpha1.RecoveredCertificatePolicy `json:"recoveredCertificates,omitempty"`
 }
 

@@ -9,14 +9,17 @@ import (
 // ProcedureApplyConfiguration represents a declarative configuration of the Procedure type for use
 // with apply.
 //
-// Procedure is a token procedure: exactly what officers sign and what the CM host stores. Empty lists, objects and
-// strings, and `false` (but for `cardSerialNumber.enabled`), count as absent, here as in the signed request.
+// Procedure is a token procedure: exactly what officers sign and what the CM
+// host stores. Empty lists, objects and strings, and `false` (but for
+// `cardSerialNumber.enabled`), count as absent, here as in the signed request.
 //
-// Names begin with a letter or digit, go on with letters, digits, spaces and . _ , : + & ( ) ' - and end with a letter,
-// digit, full stop or closing parenthesis. They have 1 to 128 characters, are in Unicode normalisation form C and are
-// compared exactly.
+// Names begin with a letter or digit, go on with letters, digits, spaces and .
+// _ , : + & ( ) ' - and end with a letter, digit, full stop or closing
+// parenthesis. They have 1 to 128 characters, are in Unicode normalisation
+// form C and are compared exactly.
 //
-// The storage profile decides which fields there are: R is required, O optional, - must be absent.
+// The storage profile decides which fields there are: R is required, O
+// optional, - must be absent.
 //
 // SmartCard  PKCS12  PKCS10  AttributeCertificateFile  Data
 // cardSerialNumber                     R        -       -                -               -
@@ -29,53 +32,74 @@ import (
 //
 // * unless every key procedure is a recovery that reuses the certificate, and there is at least one.
 type ProcedureApplyConfiguration struct {
-	// name is the name of the procedure on the CM host, shown there under "Token procedures": 1 to 128 characters. It is
-	// required even in a draft, and cannot be changed once the object is not a draft any more. Where several objects for
-	// one CM host have the same name, one of them keeps it; the others say NameConflict and neither submit nor close.
+	// name is the name of the procedure on the CM host, shown there under "Token
+	// procedures". Like every name here it begins with a letter or digit, goes on
+	// with letters, digits, spaces and . _ , : + & ( ) ' - and ends with a letter,
+	// digit, full stop or closing parenthesis: 1 to 128 characters in Unicode
+	// normalisation form C, compared exactly. It is required even in a draft, and
+	// cannot be changed once the object is not a draft any more. Where several
+	// objects for one CM host have the same name, one of them keeps it; the others
+	// say NameConflict and neither submit nor close.
 	Name *apiv1alpha1.ListedName `json:"name,omitempty"`
-	// state is Active, and tokens can be issued with the procedure, or Closed, and the procedure is kept but no longer
-	// used: nothing signed is ever deleted from a CM host. It is required unless this is a draft. Changing it is a change
-	// like any other, with a higher revision and two signatures. A Closed procedure may refer to what is Closed, so that a
-	// procedure can always be closed; setting it Active again meets every rule again.
+	// state is Active, and tokens can be issued with the procedure, or Closed, and
+	// the procedure is kept but no longer used: nothing signed is ever deleted
+	// from a CM host. It is required unless this is a draft. Changing it is a
+	// change like any other, with a higher revision and two signatures. A Closed
+	// procedure may refer to what is Closed, so that a procedure can always be
+	// closed; setting it Active again meets every rule again.
 	State *apiv1alpha1.ProcedureState `json:"state,omitempty"`
-	// domain is the domain that the procedure belongs to, by its name on the CM host; none means Root. Officers who may
-	// sign work in this domain or one above it, and in the domain that the procedure moves away from. What the procedure
-	// refers to must be usable from here: it has no domain, belongs to this one, or to one above and is visible in
-	// subdomains.
+	// domain is the domain that the procedure belongs to, by its name on the CM
+	// host; none means Root. Officers who may sign work in this domain or one
+	// above it, and in the domain that the procedure moves away from. What the
+	// procedure refers to must be usable from here: it has no domain, belongs to
+	// this one, or to one above and is visible in subdomains.
 	Domain *apiv1alpha1.Name `json:"domain,omitempty"`
-	// visibleInSubdomain makes the procedure usable from the domains below its own. It needs a `domain`; what has none can
-	// be used from everywhere already.
+	// visibleInSubdomain makes the procedure usable from the domains below its
+	// own. It needs a `domain`; what has none can be used from everywhere already.
 	VisibleInSubdomain *bool `json:"visibleInSubdomain,omitempty"`
-	// storageProfile is the kind of token that is issued, and decides which other fields there are: SmartCard (a smart
-	// card), PKCS12 (a PKCS#12 file), PKCS10 (certificates for a PKCS#10 request, whose key the requester holds),
-	// AttributeCertificateFile or Data. It is required unless this is a draft, and the CM host must offer it.
+	// storageProfile is the kind of token that is issued, and decides which other
+	// fields there are: SmartCard (a smart card), PKCS12 (a PKCS#12 file), PKCS10
+	// (certificates for a PKCS#10 request, whose key the requester holds),
+	// AttributeCertificateFile or Data. It is required unless this is a draft, and
+	// the CM host must offer it.
 	StorageProfile *apiv1alpha1.StorageProfile `json:"storageProfile,omitempty"`
-	// cardSerialNumber says whether cards carry a serial number, and from which range. It is required for the storage
-	// profile SmartCard and must be absent for the others.
+	// cardSerialNumber says whether cards carry a serial number, and from which
+	// range. It is required for the storage profile SmartCard and must be absent
+	// for the others.
 	CardSerialNumber *CardSerialNumberApplyConfiguration `json:"cardSerialNumber,omitempty"`
-	// pinProcedure names the PIN procedure, the method by which the PIN reaches the person. It is required for the storage
-	// profiles SmartCard and PKCS12 and must be absent for the others. It must be Active on the CM host.
+	// pinProcedure names the PIN procedure, the method by which the PIN reaches
+	// the person. It is required for the storage profiles SmartCard and PKCS12 and
+	// must be absent for the others. It must be Active on the CM host.
 	PINProcedure *apiv1alpha1.Name `json:"pinProcedure,omitempty"`
-	// keyProcedures name the key procedures that archive or recover keys: up to 16, each once, Active on the CM host. They
-	// are optional for the storage profiles SmartCard and PKCS12 and must be absent for the others. On smart cards none of
-	// several recoveries is carried out unless one is picked at issuing time; the status warns of that.
+	// keyProcedures name the key procedures that archive or recover keys: up to
+	// 16, each once, Active on the CM host. They are optional for the storage
+	// profiles SmartCard and PKCS12 and must be absent for the others. On smart
+	// cards none of several recoveries is carried out unless one is picked at
+	// issuing time; the status warns of that.
 	KeyProcedures []apiv1alpha1.ListedName `json:"keyProcedures,omitempty"`
-	// issuerCertificates says what of the CA chain goes onto the token beside the person's own certificates. It is required
-	// for the storage profiles SmartCard and PKCS12, optional for PKCS10 and must be absent for the others.
+	// issuerCertificates says what of the CA chain goes onto the token beside the
+	// person's own certificates. It is required for the storage profiles SmartCard
+	// and PKCS12, optional for PKCS10 and must be absent for the others.
 	IssuerCertificates *IssuerCertificatesApplyConfiguration `json:"issuerCertificates,omitempty"`
-	// attributeCertificateProcedures name the attribute certificates that are issued along: up to 16, each once, Active on
-	// the CM host. At least one is required for the storage profile AttributeCertificateFile; they are optional for
-	// SmartCard and PKCS12 and must be absent for the others.
+	// attributeCertificateProcedures name the attribute certificates that are
+	// issued along: up to 16, each once, Active on the CM host. At least one is
+	// required for the storage profile AttributeCertificateFile; they are optional
+	// for SmartCard and PKCS12 and must be absent for the others.
 	AttributeCertificateProcedures []apiv1alpha1.ListedName `json:"attributeCertificateProcedures,omitempty"`
-	// certificateProcedures name the certificate procedures in order: up to 16, each once, Active on the CM host. Each key
-	// gets the first one where the request for its certificate names no key usage, otherwise the first whose key usages
-	// contain all those of the request; one with no key usage set, or with all of them, matches every request. One that can
-	// never be chosen is shadowed, and the status warns of it. They are required for the storage profiles PKCS10 and Data,
-	// and for SmartCard and PKCS12 unless every key procedure is a recovery that reuses the certificate; they must be
-	// absent for AttributeCertificateFile.
+	// certificateProcedures name the certificate procedures in order: up to 16,
+	// each once, Active on the CM host. Each key gets the first one where the
+	// request for its certificate names no key usage, otherwise the first whose
+	// key usages contain all those of the request; one with no key usage set, or
+	// with all of them, matches every request. One that can never be chosen is
+	// shadowed, and the status warns of it. They are required for the storage
+	// profiles PKCS10 and Data, and for SmartCard and PKCS12 unless every key
+	// procedure is a recovery that reuses the certificate; they must be absent for
+	// AttributeCertificateFile.
 	CertificateProcedures []apiv1alpha1.ListedName `json:"certificateProcedures,omitempty"`
-	// inputView names the view that registration officers see when they issue such a token, which shows only the fields
-	// that matter; none means the default view. It is optional for all storage profiles. It must be Active on the CM host.
+	// inputView names the view that registration officers see when they issue such
+	// a token, which shows only the fields that matter; none means the default
+	// view. It is optional for all storage profiles. It must be Active on the CM
+	// host.
 	InputView *apiv1alpha1.Name `json:"inputView,omitempty"`
 }
 

@@ -14,7 +14,8 @@ import (
 // ProcedureSignatureApplyConfiguration represents a declarative configuration of the ProcedureSignature type for use
 // with apply.
 //
-// ProcedureSignature is one administration officer's signature over exactly one revision of a TokenProcedure.
+// ProcedureSignature is one administration officer's signature over exactly
+// one revision of a TokenProcedure.
 type ProcedureSignatureApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
 	// metadata is the standard object's metadata.

@@ -5,12 +5,18 @@ package v1alpha1
 // ProcedureSignatureSpecApplyConfiguration represents a declarative configuration of the ProcedureSignatureSpec type for use
 // with apply.
 //
-// ProcedureSignatureSpec is one officer's signature over one request. It cannot be changed.
+// ProcedureSignatureSpec is one officer's signature over one request. It
+// cannot be changed.
 type ProcedureSignatureSpecApplyConfiguration struct {
-	// procedureRef names the TokenProcedure that was signed.
+	// procedureRef names the TokenProcedure that was signed, in the same
+	// namespace. The signature counts only if the signed request is for the
+	// procedure of that object.
 	ProcedureRef *TokenProcedureReferenceApplyConfiguration `json:"procedureRef,omitempty"`
-	// signature is a CMS SignedData with the request inside, DER in base64 on one line, as printed by
-	// `openssl cms -sign -binary -nodetach -md sha256 -in request.json -signer officer.pem -inkey officer.key -outform DER | base64 -w0`.
+	// signature is a CMS SignedData over the bytes that `kubectl tokenproc
+	// request` prints, with these bytes inside: DER in base64 on one line, 4 to
+	// 43,692 characters. openssl makes one with: openssl cms -sign -binary
+	// -nodetach -md sha256 -in request.json -signer officer.pem -inkey officer.key
+	// -outform DER | base64 -w0
 	Signature *string `json:"signature,omitempty"`
 }
 

@@ -10,15 +10,24 @@ import (
 // ProcedureSignatureStatusApplyConfiguration represents a declarative configuration of the ProcedureSignatureStatus type for use
 // with apply.
 //
-// ProcedureSignatureStatus is what the operator says of a signature. It is output only.
+// ProcedureSignatureStatus is what the operator says of a signature. It is
+// output only.
 type ProcedureSignatureStatusApplyConfiguration struct {
-	// observedGeneration is the generation that this status was made for; -1 before the operator has seen the object.
+	// observedGeneration is the generation that this status was made for; -1
+	// before the operator has seen the object.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, Verified and Counted, and Stalled for what can never become good.
+	// conditions are Ready, Verified and Counted, and Stalled for what can never
+	// become good. Verified says whether an officer who may sign made it, over a
+	// well-formed request for this procedure and CM host. Counted says whether it
+	// covers the request that is to be signed now, or the one that the CM host
+	// took last. Ready is True when it is Verified, and Counted or superseded by a
+	// later revision.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
-	// officer is the officer who made the signature, once that is known.
+	// officer is who made the signature, by the CM host's register of officers. It
+	// is absent while that is not known.
 	Officer *OfficerStatusApplyConfiguration `json:"officer,omitempty"`
-	// request is the request inside the signature.
+	// request is what was signed: revision, digest and CM host as they are inside
+	// the signature.
 	Request *SignedRequestStatusApplyConfiguration `json:"request,omitempty"`
 	// signedAt is the signing time inside the signature.
 	SignedAt *metav1.Time `json:"signedAt,omitempty"`

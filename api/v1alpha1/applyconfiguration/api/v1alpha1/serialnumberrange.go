@@ -11,11 +11,13 @@ import (
 //
 // SerialNumberRange is a range of card serial numbers, both ends included.
 type SerialNumberRangeApplyConfiguration struct {
-	// from is the first card serial number of the range: 1 to 20 decimal digits without leading zeros, in quotes.
-	// It is required while `enabled` is true, and at most `to`; both are compared as numbers.
+	// from is the first card serial number of the range: 1 to 20 decimal digits
+	// without leading zeros, in quotes. It is required while `enabled` is true,
+	// and at most `to`; both are compared as numbers.
 	From *apiv1alpha1.SerialNumber `json:"from,omitempty"`
-	// to is the last card serial number of the range, itself included: 1 to 20 decimal digits without leading zeros, in
-	// quotes. It is required while `enabled` is true, and at least `from`; both are compared as numbers.
+	// to is the last card serial number of the range, itself included: 1 to 20
+	// decimal digits without leading zeros, in quotes. It is required while
+	// `enabled` is true, and at least `from`; both are compared as numbers.
 	To *apiv1alpha1.SerialNumber `json:"to,omitempty"`
 }
 

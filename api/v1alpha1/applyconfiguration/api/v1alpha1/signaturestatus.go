@@ -15,7 +15,8 @@ type SignatureStatusApplyConfiguration struct {
 	OfficerID *string `json:"officerID,omitempty"`
 	// subject is the subject of the officer's certificate.
 	Subject *string `json:"subject,omitempty"`
-	// signatureName is the ProcedureSignature that holds the signature. It is absent where only the CM host holds it.
+	// signatureName is the ProcedureSignature that holds the signature. It is
+	// absent where only the CM host holds it.
 	SignatureName *string `json:"signatureName,omitempty"`
 	// signedAt is the signing time inside the signature.
 	SignedAt *v1.Time `json:"signedAt,omitempty"`

@@ -9,7 +9,8 @@ package v1alpha1
 type SignedRequestStatusApplyConfiguration struct {
 	// revision is the revision in the request.
 	Revision *int64 `json:"revision,omitempty"`
-	// digest is the SHA-256 digest of the request's bytes, as `sha256:` and 64 hexadecimal digits.
+	// digest is the SHA-256 digest of the request's bytes, as `sha256:` and 64
+	// hexadecimal digits.
 	Digest *string `json:"digest,omitempty"`
 	// audience is the CM host that the request is for.
 	Audience *string `json:"audience,omitempty"`

@@ -14,8 +14,9 @@ import (
 // TokenProcedureApplyConfiguration represents a declarative configuration of the TokenProcedure type for use
 // with apply.
 //
-// TokenProcedure is a token procedure of a certificate manager: the named set of parameters that is used whenever a
-// token of that kind is issued. It takes effect on the CM host once two administration officers have signed it.
+// TokenProcedure is a token procedure of a certificate manager: the named set
+// of parameters that is used whenever a token of that kind is issued. It takes
+// effect on the CM host once two administration officers have signed it.
 type TokenProcedureApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
 	// metadata is the standard object's metadata.

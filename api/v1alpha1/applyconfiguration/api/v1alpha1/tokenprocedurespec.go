@@ -9,27 +9,37 @@ import (
 // TokenProcedureSpecApplyConfiguration represents a declarative configuration of the TokenProcedureSpec type for use
 // with apply.
 //
-// TokenProcedureSpec is a token procedure as it should be on the CM host, and how it gets there.
+// TokenProcedureSpec is a token procedure as it should be on the CM host, and
+// how it gets there.
 type TokenProcedureSpecApplyConfiguration struct {
-	// cmHostRef names the CMHost that the procedure is for, in the same namespace. It cannot be changed, not even in a
-	// draft: what officers sign is for one CM host only.
+	// cmHostRef names the CMHost that the procedure is for, in the same namespace.
+	// It cannot be changed, not even in a draft: what officers sign is for one CM
+	// host only.
 	CMHostRef *CMHostReferenceApplyConfiguration `json:"cmHostRef,omitempty"`
-	// draft saves, when true, the procedure without submitting it: it may be incomplete, and it is never signed or sent to
-	// the CM host. Only rules about one value hold meanwhile (types, names, bounds, repeats); the condition Validated lists
-	// all that is still missing. Absent or false submits the procedure for signing, for good: there is no way back to a draft.
+	// draft saves, when true, the procedure without submitting it: it may be
+	// incomplete, and it is never signed or sent to the CM host. Only rules about
+	// one value hold meanwhile (types, names, bounds, repeats); the condition
+	// Validated lists all that is still missing. Absent or false submits the
+	// procedure for signing, for good: there is no way back to a draft.
 	Draft *bool `json:"draft,omitempty"`
-	// deletionPolicy says what deleting this object does on the CM host. Retain, or none, leaves the host alone: the
-	// procedure stays there as it is. Close keeps the object, in deletion, until two officers have signed the closing
-	// request and the CM host has closed the procedure; a draft, or what the host does not have or has closed already, goes
-	// at once. It can change at any time without a new revision, also in deletion, where Retain releases the object.
+	// deletionPolicy says what deleting this object does on the CM host. Retain,
+	// or none, leaves the host alone: the procedure stays there as it is. Close
+	// keeps the object, in deletion, until two officers have signed the closing
+	// request and the CM host has closed the procedure; a draft, or what the host
+	// does not have or has closed already, goes at once. It can change at any time
+	// without a new revision, also in deletion, where Retain releases the object.
 	DeletionPolicy *apiv1alpha1.DeletionPolicy `json:"deletionPolicy,omitempty"`
-	// revision numbers what officers sign, from 1 to 9007199254740991 (2^53-1). It is required unless this is a draft, never
-	// falls, and rises whenever `procedure` changes, unless the object was a draft until then. Raising it without a change
-	// asks for new signatures over the same content. The CM host takes it if it is above its own by at most 10,000.
+	// revision numbers what officers sign, from 1 to 9007199254740991 (2^53-1). It
+	// is required unless this is a draft, never falls, and rises whenever
+	// `procedure` changes, unless the object was a draft until then. Raising it
+	// without a change asks for new signatures over the same content. The CM host
+	// takes it if it is above its own by at most 10,000.
 	Revision *int64 `json:"revision,omitempty"`
-	// procedure is exactly what officers sign and what the CM host stores. A change to it is a new request: it needs a higher
-	// revision, and two signatures again. Empty lists, objects and strings, and false (but for cardSerialNumber.enabled),
-	// count as absent, so that writing or leaving them out is no change.
+	// procedure is exactly what officers sign and what the CM host stores. A
+	// change to it is a new request: it needs a higher revision, and two
+	// signatures again. Empty lists, objects and strings, and false (but for
+	// cardSerialNumber.enabled), count as absent, so that writing or leaving them
+	// out is no change.
 	Procedure *ProcedureApplyConfiguration `json:"procedure,omitempty"`
 }
 

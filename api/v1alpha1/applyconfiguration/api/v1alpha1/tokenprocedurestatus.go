@@ -9,20 +9,33 @@ import (
 // TokenProcedureStatusApplyConfiguration represents a declarative configuration of the TokenProcedureStatus type for use
 // with apply.
 //
-// TokenProcedureStatus is what the operator and the CM host say of a procedure. It is output only: nothing that leads
-// to a submission reads it.
+// TokenProcedureStatus is what the operator and the CM host say of a
+// procedure. It is output only: nothing that leads to a submission reads it.
 type TokenProcedureStatusApplyConfiguration struct {
-	// observedGeneration is the generation that this status was made for; -1 before the operator has seen the object.
+	// observedGeneration is the generation that this status was made for; -1
+	// before the operator has seen the object.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, Validated, Signed, Synced, Active and Closed, and while they are true Reconciling or Stalled.
+	// conditions are Validated (every rule that needs no signature holds), Signed
+	// (two different officers have signed exactly this request), Synced (the CM
+	// host has exactly this request), Ready (all three, for this generation),
+	// Active and Closed (what the CM host has now, whatever git says), and while
+	// they are true Reconciling or Stalled. A message says what is waited for or
+	// what to do.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
-	// request is the request that officers must sign now. It is absent while nobody is asked to sign.
+	// request is what officers must sign now: its revision and the digest of its
+	// bytes. It is absent while nobody is asked to sign.
 	Request *SignableRequestApplyConfiguration `json:"request,omitempty"`
-	// signatures are the signatures over that request, one per officer, those that count first.
+	// signatures are those over that request, one for each officer, those that
+	// count first. Once the CM host has accepted the request they are those of its
+	// evidence.
 	Signatures []SignatureStatusApplyConfiguration `json:"signatures,omitempty"`
-	// host is what the CM host has under this name now. It is absent while the host has nothing.
+	// host is what the CM host has under this name now, whatever git says. It is
+	// absent while the host has nothing.
 	Host *HostProcedureStatusApplyConfiguration `json:"host,omitempty"`
-	// warnings are things worth knowing before anyone signs.
+	// warnings are things worth knowing before anyone signs; they refuse nothing.
+	// Reasons are ShadowedCertificateProcedure, SeveralRecoveries,
+	// OverlappingSerialRange and, for what was closed after the CM host had
+	// accepted the procedure, ReferenceClosed.
 	Warnings []WarningApplyConfiguration `json:"warnings,omitempty"`
 }
 
