@@ -31,15 +31,18 @@ var fieldComments = map[string]string{
 
 // memberOrder is how people write the members, where that is not the order of the alphabet.
 var memberOrder = []string{
-	"apiVersion", "kind", "metadata", "spec",
+	"apiVersion", "kind", "metadata", "spec", "procedureRef", "signature",
 	"cmHostRef", "draft", "deletionPolicy", "revision", "procedure",
-	"name", "state", "domain", "visibleInSubdomain", "storageProfile", "cardSerialNumber", "enabled", "range", "from", "to",
+	"name", "namespace", "labels", "annotations", "state", "domain", "visibleInSubdomain", "storageProfile", "cardSerialNumber", "enabled", "range", "from", "to",
 	"pinProcedure", "keyProcedures", "issuerCertificates", "policy", "recoveredCertificates",
 	"attributeCertificateProcedures", "certificateProcedures", "inputView",
 }
 
 // commented writes an object as YAML in the order in which people write it, with a comment for each field of spec.
-func commented(object map[string]any) ([]byte, error) {
+func commented(object map[string]any) ([]byte, error) { return ordered(object, fieldComments) }
+
+// ordered writes an object as YAML in the order in which people write it.
+func ordered(object map[string]any, comments map[string]string) ([]byte, error) {
 	plain, err := json.Marshal(object)
 	if err != nil {
 		return nil, err
@@ -51,7 +54,7 @@ func commented(object map[string]any) ([]byte, error) {
 	arrange(root.Content[0])
 	for _, explained := range []*yamlv3.Node{memberOf(root.Content[0], "spec"), memberOf(root.Content[0], "spec", "procedure")} {
 		for i := 0; explained != nil && i < len(explained.Content); i += 2 {
-			explained.Content[i].HeadComment = fieldComments[explained.Content[i].Value]
+			explained.Content[i].HeadComment = comments[explained.Content[i].Value]
 		}
 	}
 	var text bytes.Buffer

@@ -18,7 +18,7 @@ func writeManifests(s *session, objects []any, file, format string) error {
 		if err != nil {
 			return err
 		}
-		encoded, err := encode(format, plain)
+		encoded, err := encodeManifest(format, plain)
 		if err != nil {
 			return err
 		}
@@ -28,6 +28,16 @@ func writeManifests(s *session, objects []any, file, format string) error {
 		all.Write(encoded)
 	}
 	return writeOut(s, file, all.Bytes())
+}
+
+// encodeManifest writes a manifest in the order in which people write it, if YAML can be safe on a terminal.
+func encodeManifest(format string, plain map[string]any) ([]byte, error) {
+	if format == "yaml" {
+		if text, err := ordered(plain, nil); err != nil || !unsafeLines(text) {
+			return text, err
+		}
+	}
+	return encode(format, plain)
 }
 
 // plainObject is an object as in git: without status, and without what the API machinery adds to metadata.

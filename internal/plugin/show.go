@@ -34,7 +34,7 @@ func showRequest(w io.Writer, canonical []byte, replaces baseline, warnings []st
 }
 
 func revisionLine(parsed request.Request, replaces baseline) string {
-	line := "revision " + decimal(parsed.Revision)
+	line := decimal(parsed.Revision)
 	switch {
 	case replaces.unknown != "":
 		return line + ", replacing: not known here"

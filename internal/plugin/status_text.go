@@ -66,14 +66,20 @@ func (s *session) sayTree(status *ProcedureStatus) {
 	style := terminal.StyleFor(s.Out)
 	s.say("%s  %s\n", style.Strong(status.Namespace+"/"+status.Name), title(status))
 	gates := make([]branch, 0, len(status.Gates)+4)
+	said := map[string]bool{}
 	for _, gate := range status.Gates {
-		below := branch{text: clean("%-9s %s  %s", gate.Type, gateStyle(style, gate), gateWords(gate))}
+		words := gate.Reason
+		if gate.Message != "" && !said[gate.Message] {
+			words += ": " + gate.Message
+		}
+		said[gate.Message] = true
+		below := branch{text: clean("%-9s  %s  %s", gate.Type, gateStyle(style, gate), words)}
 		if gate.Type == "Signed" {
 			below.branches = signatureBranches(status)
 		}
 		gates = append(gates, below)
 	}
-	gates = append(gates, branch{text: clean("At host   %s", atHost(status.Host))})
+	gates = append(gates, branch{text: clean("At host    %s", atHost(status.Host))})
 	if len(status.Warnings) > 0 {
 		warnings := branch{text: style.Waiting("Warnings")}
 		for _, warning := range status.Warnings {
@@ -81,7 +87,7 @@ func (s *session) sayTree(status *ProcedureStatus) {
 		}
 		gates = append(gates, warnings)
 	}
-	gates = append(gates, branch{text: clean("%s      %s", style.Strong("Next"), status.Next)})
+	gates = append(gates, branch{text: clean("%s       %s", style.Strong("Next"), status.Next)})
 	s.sayBranches(gates, "")
 }
 
@@ -100,13 +106,6 @@ func title(status *ProcedureStatus) string {
 		line += ", being deleted"
 	}
 	return line
-}
-
-func gateWords(gate Gate) string {
-	if gate.Message == "" {
-		return gate.Reason
-	}
-	return gate.Reason + ": " + gate.Message
 }
 
 func signatureBranches(status *ProcedureStatus) []branch {

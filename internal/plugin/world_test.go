@@ -164,6 +164,7 @@ var unstable = []struct {
 	{regexp.MustCompile(`MII[A-Za-z0-9+/=]{60,}`), "MII…"},
 	{regexp.MustCompile(`(head |"hash": "|"logHead": "|"previous": ")sha256:[0-9a-f]{64}`), "${1}sha256:…"},
 	{regexp.MustCompile(`"(from|to)": "2\d\d\d-[^"]*"`), `"$1": "…"`},
+	{regexp.MustCompile(`client certificate sha256:[0-9a-f]{64}`), "client certificate sha256:…"},
 	{regexp.MustCompile(`go1\.[0-9.]+`), "go1"},
 }
 
