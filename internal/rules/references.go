@@ -94,7 +94,7 @@ func (r reference) check(p request.Procedure, tree domains.Tree) []Finding {
 			"%s names the %s %q, which the CM host does not have: correct the name, or have it created there", r.field, r.kind, r.name)}
 	case r.object.State != Active:
 		return []Finding{finding(r.field, v1alpha1.ReasonClosedReference,
-			"%s names the %s %q, whose state is %s: name one that is Active", r.field, r.kind, r.name, r.object.State)}
+			"%s names the %s %q, whose state is %q: name one that is Active", r.field, r.kind, r.name, r.object.State)}
 	case !usableFrom(p.Domain, r.object, tree):
 		return []Finding{finding(r.field, v1alpha1.ReasonNotVisibleInDomain,
 			"%s names the %s %q, which belongs to the domain %q (visible in subdomain: %t) and cannot be used from the domain %q: name one of this domain, or have it made visible",
@@ -120,7 +120,7 @@ func checkDomain(p request.Procedure, tree domains.Tree) []Finding {
 			"domain names the domain %q, which the CM host does not have: correct the name, or have it created there", p.Domain)}
 	case domain.State != Active:
 		return []Finding{finding("domain", v1alpha1.ReasonClosedReference,
-			"domain names the domain %q, whose state is %s: name one that is Active", p.Domain, domain.State)}
+			"domain names the domain %q, whose state is %q: name one that is Active", p.Domain, domain.State)}
 	}
 	return nil
 }
@@ -150,12 +150,19 @@ func checkStorageProfile(p request.Procedure, c *Catalog) []Finding {
 		return nil
 	}
 	return []Finding{finding("storageProfile", v1alpha1.ReasonStorageProfileNotOffered,
-		"storageProfile is %s, which the CM host does not offer: choose one of %s", p.StorageProfile, strings.Join(c.StorageProfiles, ", "))}
+		"storageProfile is %s, which the CM host does not offer: choose one of %q", p.StorageProfile, c.StorageProfiles)}
 }
 
 func indexed(list string, index int) string { return fmt.Sprintf("%s[%d]", list, index) }
 
+// maxMessage bounds a message in characters, as status.warnings does: what a CM host says may be of any length.
+const maxMessage = 1024
+
 // finding is a finding about a field below spec.procedure.
 func finding(field, reason, format string, arguments ...any) Finding {
-	return Finding{Field: "spec.procedure." + field, Reason: reason, Message: fmt.Sprintf(format, arguments...)}
+	message := []rune(fmt.Sprintf(format, arguments...))
+	if len(message) > maxMessage {
+		message = append(message[:maxMessage-1], '…')
+	}
+	return Finding{Field: "spec.procedure." + field, Reason: reason, Message: string(message)}
 }

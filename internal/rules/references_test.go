@@ -35,7 +35,7 @@ func TestCheckReferences(t *testing.T) {
 	}{
 		{name: "everything is there", p: smartCard(keys("Archive"), attributes("Attribute"), view("Employee"))},
 		{name: "an unknown PIN procedure", p: smartCard(pin("Nope")), want: []string{f + "pinProcedure: UnknownReference"}, message: `PIN procedure "Nope", which the CM host does not have`},
-		{name: "a closed PIN procedure", p: smartCard(pin("PIN mail")), want: []string{f + "pinProcedure: ClosedReference"}, message: `"PIN mail", whose state is Closed`},
+		{name: "a closed PIN procedure", p: smartCard(pin("PIN mail")), want: []string{f + "pinProcedure: ClosedReference"}, message: `"PIN mail", whose state is "Closed"`},
 		{name: "an unknown key procedure", p: smartCard(keys("Archive", "Nope")), want: []string{f + "keyProcedures[1]: UnknownReference"}},
 		{name: "a closed certificate procedure", p: smartCard(certificates("Signature", "Authentication", "Retired")), want: []string{f + "certificateProcedures[2]: ClosedReference"}},
 		{name: "a certificate procedure in another case", p: smartCard(certificates("signature")), want: []string{f + "certificateProcedures[0]: UnknownReference"}},
@@ -66,7 +66,7 @@ func TestCheckReferences(t *testing.T) {
 		{name: "no certificate procedure and a closed recovery that reuses", p: smartCard(certificates(), keys("Closed recovery")), want: []string{f + "keyProcedures[0]: ClosedReference"}},
 		{name: "certificate procedures and an archive procedure", p: smartCard(keys("Archive"))},
 
-		{name: "a storage profile that is not offered", p: request.Procedure{Name: "D", State: request.Active, StorageProfile: "Data", CertificateProcedures: []string{"General"}}, want: []string{f + "storageProfile: StorageProfileNotOffered"}, message: "choose one of SmartCard, PKCS12"},
+		{name: "a storage profile that is not offered", p: request.Procedure{Name: "D", State: request.Active, StorageProfile: "Data", CertificateProcedures: []string{"General"}}, want: []string{f + "storageProfile: StorageProfileNotOffered"}, message: `choose one of ["SmartCard" "PKCS12"`},
 
 		{name: "everything at once, in the order of the condition",
 			p: smartCard(profile("Data"), domain("Sales"), pin("Wide PIN"), view("Former view"), keys("Archive", "Nope"), certificates()),
@@ -93,6 +93,32 @@ func TestMessagesNameTheirField(t *testing.T) {
 		if field := strings.TrimPrefix(finding.Field, "spec.procedure."); !strings.Contains(finding.Message, field) {
 			t.Errorf("the message %q does not name %s", finding.Message, field)
 		}
+	}
+}
+
+// TestWhatAHostSaysIsBounded: a catalogue is what a CM host says, and its words reach conditions.
+func TestWhatAHostSaysIsBounded(t *testing.T) {
+	catalog := sampleCatalog()
+	catalog.StorageProfiles = []string{strings.Repeat("x", 1<<20)}
+	catalog.PINProcedures[0].State = "\x1b[2J" + strings.Repeat("\u202e", 1<<20)
+	var names []string
+	for i := range 16 {
+		names = append(names, strings.Repeat("n", 126)+string(rune('a'+i)))
+		catalog.KeyProcedures = append(catalog.KeyProcedures, KeyProcedure{CatalogObject: CatalogObject{Name: names[i], State: strings.Repeat("s", 5000)}})
+	}
+	catalog.AttributeCertificateProcedures, catalog.CertificateProcedures = nil, nil
+	for _, name := range names {
+		object := CatalogObject{Name: name, State: strings.Repeat("s", 5000)}
+		catalog.AttributeCertificateProcedures = append(catalog.AttributeCertificateProcedures, object)
+		catalog.CertificateProcedures = append(catalog.CertificateProcedures, issuing(object))
+	}
+	findings := CheckReferences(smartCard(keys(names...), certificates(names...), func(p *request.Procedure) { p.AttributeCertificateProcedures = names }), catalog)
+	joined := Messages(findings)
+	if len(findings) != 50 || len(joined) > 32768 || !strings.HasSuffix(joined, " more") {
+		t.Errorf("%d findings of %d bytes end in %q", len(findings), len(joined), joined[len(joined)-20:])
+	}
+	if strings.ContainsAny(joined, "\x1b\u202e") {
+		t.Error("control characters of the host reach the message")
 	}
 }
 

@@ -12,6 +12,7 @@ package rules
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -37,13 +38,24 @@ func (f Finding) RequestPointer() string {
 	return "/" + strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(path)
 }
 
-// Messages joins the messages of findings into one line for a condition or a problem.
+// maxMessages bounds joined messages in bytes; a condition holds no more than 32,768 characters.
+const maxMessages = 30_000
+
+// Messages joins the messages of findings into one line for a condition or a problem. Where there are too many, it says
+// how many are left out.
 func Messages(findings []Finding) string {
-	messages := make([]string, len(findings))
+	var joined strings.Builder
 	for i, finding := range findings {
-		messages[i] = finding.Message
+		if joined.Len()+len(finding.Message) > maxMessages {
+			fmt.Fprintf(&joined, "; and %d more", len(findings)-i)
+			break
+		}
+		if i > 0 {
+			joined.WriteString("; ")
+		}
+		joined.WriteString(finding.Message)
 	}
-	return strings.Join(messages, "; ")
+	return joined.String()
 }
 
 func sortByField(findings []Finding) []Finding {

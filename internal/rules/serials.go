@@ -3,6 +3,7 @@ package rules
 import (
 	"cmp"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -22,7 +23,14 @@ func SerialRangeOf(p request.Procedure) (SerialRange, bool) {
 		return SerialRange{}, false
 	}
 	found := SerialRange{From: c.Range.From, To: c.Range.To}
-	return found, found.From != "" && found.To != "" && compareSerials(found.From, found.To) <= 0
+	return found, found.valid()
+}
+
+// serialNumber is what compareSerials can compare.
+var serialNumber = regexp.MustCompile(`^(0|[1-9][0-9]{0,19})$`)
+
+func (r SerialRange) valid() bool {
+	return serialNumber.MatchString(r.From) && serialNumber.MatchString(r.To) && compareSerials(r.From, r.To) <= 0
 }
 
 // compareSerials compares decimal numbers without leading zeros, of any length.
@@ -47,11 +55,15 @@ type SerialRanges struct {
 	root   *rangeNode
 }
 
-// Set puts the range of a procedure in place of the one that it had.
+// Set puts the range of a procedure in place of the one that it had. What is no range, for a CM host may say anything,
+// takes it away.
 func (s *SerialRanges) Set(name string, r SerialRange) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.remove(name)
+	if !r.valid() {
+		return
+	}
 	if s.byName == nil {
 		s.byName = map[string]SerialRange{}
 	}

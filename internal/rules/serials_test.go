@@ -103,6 +103,17 @@ func pairwise(all map[string]SerialRange, name string, asked SerialRange) []Over
 	return found
 }
 
+func TestWhatIsNoRangeIsNotKept(t *testing.T) {
+	for _, r := range []SerialRange{{"2", "1"}, {"", "1"}, {"1", ""}, {"01", "2"}, {"-1", "2"}, {"1", "\x1b[2J"}, {"1", "100000000000000000000"}} {
+		var ranges SerialRanges
+		ranges.Set("P", SerialRange{"0", "9"})
+		ranges.Set("P", r)
+		if found := ranges.Overlaps("", SerialRange{"0", "99999999999999999999"}, 10); len(found) > 0 {
+			t.Errorf("%q is kept as %v", r, found)
+		}
+	}
+}
+
 func TestSerialRangesMayBeShared(t *testing.T) {
 	var ranges SerialRanges
 	var workers sync.WaitGroup

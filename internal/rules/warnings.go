@@ -12,8 +12,6 @@ import (
 const (
 	// shownOverlaps bounds how many overlaps of one range are told one by one.
 	shownOverlaps = 8
-	// maxWarning bounds a warning's message in characters, as status.warnings does.
-	maxWarning = 1024
 	// maxWarnings bounds the warnings of a procedure, as status.warnings does.
 	maxWarnings = 32
 )
@@ -54,7 +52,7 @@ func ClosedReferences(p request.Procedure, c *Catalog) []Finding {
 }
 
 func closedLater(field, kind, name string) Finding {
-	return warning(field, v1alpha1.ReasonReferenceClosed,
+	return finding(field, v1alpha1.ReasonReferenceClosed,
 		"%s names the %s %q, which was closed after the CM host had accepted this procedure: the next revision must name one that is Active, or close the procedure",
 		field, kind, name)
 }
@@ -75,7 +73,7 @@ func shadowed(p request.Procedure, c *Catalog) []Finding {
 				continue
 			}
 			field := indexed("certificateProcedures", i)
-			warnings = append(warnings, warning(field, v1alpha1.ReasonShadowedCertificateProcedure,
+			warnings = append(warnings, finding(field, v1alpha1.ReasonShadowedCertificateProcedure,
 				"%s names %q, which is never chosen: %q comes before it and matches every request that it matches; change the order, or remove it",
 				field, name, earlier))
 			break
@@ -97,7 +95,7 @@ func severalRecoveries(p request.Procedure, c *Catalog) []Finding {
 	if len(recoveries) < 2 {
 		return nil
 	}
-	return []Finding{warning("keyProcedures", v1alpha1.ReasonSeveralRecoveries,
+	return []Finding{finding("keyProcedures", v1alpha1.ReasonSeveralRecoveries,
 		"keyProcedures names %d recoveries; on smart cards none of several is carried out unless one is picked at issuing time: name only one, or tell the registration officers (%s)",
 		len(recoveries), strings.Join(recoveries, ", "))}
 }
@@ -111,23 +109,15 @@ func overlapping(p request.Procedure, ranges *SerialRanges) []Finding {
 	var warnings []Finding
 	for i, overlap := range ranges.Overlaps(p.Name, own, shownOverlaps+1) {
 		if i == shownOverlaps {
-			warnings = append(warnings, warning(field, v1alpha1.ReasonOverlappingSerialRange,
+			warnings = append(warnings, finding(field, v1alpha1.ReasonOverlappingSerialRange,
 				"%s, %s to %s, overlaps the ranges of more Active procedures than the %d that are named here", field, own.From, own.To, shownOverlaps))
 			break
 		}
-		warnings = append(warnings, warning(field, v1alpha1.ReasonOverlappingSerialRange,
+		warnings = append(warnings, finding(field, v1alpha1.ReasonOverlappingSerialRange,
 			"%s, %s to %s, overlaps the range of the Active procedure %q, %s to %s: both can give the numbers %s to %s",
 			field, own.From, own.To, overlap.Name, overlap.Range.From, overlap.Range.To, overlap.Common.From, overlap.Common.To))
 	}
 	return warnings
-}
-
-func warning(field, reason, format string, arguments ...any) Finding {
-	found := finding(field, reason, format, arguments...)
-	if runes := []rune(found.Message); len(runes) > maxWarning {
-		found.Message = string(runes[:maxWarning-1]) + "…"
-	}
-	return found
 }
 
 // StatusWarnings are warnings as the status has them: at most as many as fit there, the last one saying how many do not.

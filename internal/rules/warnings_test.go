@@ -90,7 +90,7 @@ func TestWarningsFitTheStatus(t *testing.T) {
 	p := smartCard(keys(names...), certificates(names...))
 	warnings := append(Warnings(p, catalog, &ranges), ClosedReferences(p, catalog)...)
 	for _, warning := range warnings {
-		if length := utf8.RuneCountInString(warning.Message); length > maxWarning || len(warning.Reason) > 64 {
+		if length := utf8.RuneCountInString(warning.Message); length > maxMessage || len(warning.Reason) > 64 {
 			t.Errorf("%s: a message of %d characters", warning.Reason, length)
 		}
 	}
