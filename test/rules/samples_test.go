@@ -30,27 +30,17 @@ const samples = "../../config/samples"
 // TestSamples: every sample is accepted, refers to what the local host's catalogue has, and gives no warning. There is
 // one for each storage profile.
 func TestSamples(t *testing.T) {
-	var catalog rules.Catalog
-	content, err := os.ReadFile(filepath.Join(samples, "host", "catalog.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := yaml.UnmarshalStrict(content, &catalog); err != nil {
-		t.Fatal(err)
-	}
+	catalog := sampleCatalog(t)
 	profiles := map[v1alpha1.StorageProfile]bool{}
 	var ranges rules.SerialRanges
 	for _, path := range manifests(t, samples) {
 		for _, object := range decode(t, path) {
-			var tp v1alpha1.TokenProcedure
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object, &tp); err != nil {
-				t.Fatalf("%s: %v", path, err)
-			}
+			tp := typed(t, object)
 			if findings := judgeCreate(t, object); len(findings) > 0 {
 				t.Errorf("%s: %+v", path, findings)
 			}
 			p := request.FromV1alpha1(&tp.Spec.Procedure)
-			if findings := append(rules.CheckReferences(p, &catalog), rules.Warnings(p, &catalog, &ranges)...); len(findings) > 0 {
+			if findings := append(rules.CheckReferences(p, catalog), rules.Warnings(p, catalog, &ranges)...); len(findings) > 0 {
 				t.Errorf("%s: %+v", path, findings)
 			}
 			if r, has := rules.SerialRangeOf(p); has {
@@ -68,6 +58,59 @@ func TestSamples(t *testing.T) {
 			t.Errorf("there is no sample with the storage profile %s", profile)
 		}
 	}
+}
+
+// TestSamplesThatTheHostJudges: what only the catalogue and other procedures show is accepted by the API server, and
+// found in process with the reason and message that the comment says.
+func TestSamplesThatTheHostJudges(t *testing.T) {
+	catalog := sampleCatalog(t)
+	var ranges rules.SerialRanges
+	if staff, has := rules.SerialRangeOf(procedure(t, decode(t, filepath.Join(samples, "smart-card.yaml"))[0])); has {
+		ranges.Set("Staff card", staff)
+	}
+	for directory, find := range map[string]func(request.Procedure) []finding{
+		"refused-by-host": func(p request.Procedure) []finding { return rules.CheckReferences(p, catalog) },
+		"warned":          func(p request.Procedure) []finding { return rules.Warnings(p, catalog, &ranges) },
+	} {
+		for _, path := range manifests(t, filepath.Join(samples, directory)) {
+			object := decode(t, path)[0]
+			if findings := judgeCreate(t, object); len(findings) > 0 {
+				t.Errorf("%s: %+v", path, findings)
+			}
+			findings := find(procedure(t, object))
+			if len(findings) != 1 || findings[0].Field != comment(t, path, "Field") || findings[0].Reason != comment(t, path, "Reason") ||
+				!strings.HasPrefix(findings[0].Message, comment(t, path, "Message")) {
+				t.Errorf("%s: %+v", path, findings)
+			}
+		}
+	}
+}
+
+func sampleCatalog(t *testing.T) *rules.Catalog {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(samples, "host", "catalog.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var catalog rules.Catalog
+	if err := yaml.UnmarshalStrict(content, &catalog); err != nil {
+		t.Fatal(err)
+	}
+	return &catalog
+}
+
+func typed(t *testing.T, object map[string]any) *v1alpha1.TokenProcedure {
+	t.Helper()
+	var tp v1alpha1.TokenProcedure
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object, &tp); err != nil {
+		t.Fatal(err)
+	}
+	return &tp
+}
+
+func procedure(t *testing.T, object map[string]any) request.Procedure {
+	t.Helper()
+	return request.FromV1alpha1(&typed(t, object).Spec.Procedure)
 }
 
 // TestInvalidSamples: each is refused by the API server and in process, at the field and with the message that its
