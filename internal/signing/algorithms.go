@@ -120,9 +120,7 @@ func chooseDigest(digest algorithm) (crypto.Hash, error) {
 // pssSaltLength reads RSASSA-PSS-params (RFC 4055, section 3.1): both hashes must be the digest of the signature, and the
 // salt at least as long. What is left out has a default, and those stand for SHA-1.
 func pssSaltLength(parameters []byte, digest crypto.Hash) (int, error) {
-	outer := newReader(parameters)
-	body := outer.inside(asn1.SEQUENCE, "the RSA-PSS parameters")
-	outer.end("the RSA-PSS parameters")
+	body := newReader(parameters).inside(asn1.SEQUENCE, "the RSA-PSS parameters")
 	hash := body.notDefault(constructed0, "the RSA-PSS hash algorithm", "SHA-1")
 	hash.expectDigest(digest, "the RSA-PSS hash algorithm")
 	hash.end("the RSA-PSS hash algorithm")

@@ -1,9 +1,11 @@
 package signing_test
 
 import (
+	"bytes"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha512"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -43,6 +45,10 @@ func TestAlgorithms(t *testing.T) {
 		{"RSA-PSS without parameters", nil, algorithm(idPSS), weakReason, "parameters"},
 		{"RSA-PSS with default parameters", nil, algorithm(idPSS, der(tagSequence)), weakReason, "default, SHA-1"},
 		{"RSA-PSS with another hash", nil, algorithm(idPSS, pssParameters(idSHA384, idSHA384, 48)), weakReason, "SHA-384"},
+		{"RSA-PSS with SHA-384 instead of the digest", nil, algorithm(idPSS, pssParameters(idSHA384, idSHA256, 48)), weakReason, "RSA-PSS hash algorithm is SHA-384"},
+		{"RSA-PSS with MGF1 over SHA-384", nil, algorithm(idPSS, pssParameters(idSHA256, idSHA384, 48)), weakReason, "MGF1 is SHA-384"},
+		{"RSA-PSS with another mask generation", nil, algorithm(idPSS, bytes.Replace(pssParameters(idSHA256, idSHA256, 32), idMGF1, idRSASHA256, 1)), weakReason, "MGF1"},
+		{"RSA-PSS with a salt longer than any key", nil, algorithm(idPSS, der(tagSequence, pssHashes(idSHA256, idSHA256), der(0xa2, der(tagInteger, []byte{0x10, 0})))), weakReason, "salt"},
 		{"RSA-PSS with a negative salt", nil, algorithm(idPSS, pssParameters(idSHA256, idSHA256, 0xff)), weakReason, "salt"},
 		{"RSA-PSS with a trailer field", nil, algorithm(idPSS, der(tagSequence, pssParts(idSHA256, idSHA256, 32), der(0xa3, der(tagInteger, []byte{2})))), weakReason, "trailer"},
 		{"Ed25519 with SHA-256", nil, algorithm(idEd25519), weakReason, "SHA-512"},
@@ -59,12 +65,25 @@ func TestAlgorithms(t *testing.T) {
 	for _, c := range []craftedCase{
 		{"RSA as sha256WithRSAEncryption", nil, algorithm(idRSASHA256, null), acceptedReason, ""},
 		{"RSA as rsaEncryption without parameters", nil, algorithm(idRSA), acceptedReason, ""},
+		{"an RSA signature called ECDSA", nil, nil, badReason, "ECDSA"},
 		{"RSA with other parameters", nil, algorithm(idRSA, der(tagOctets)), weakReason, "parameters"},
 		{"a PKCS#1 v1.5 signature called PSS", nil, algorithm(idPSS, pssParameters(idSHA256, idSHA256, 32)), badReason, "RSA-PSS"},
 		{"an RSA signature with a zero before it", func(c *crafted) { c.algorithm = der(tagSequence, idRSA, null) }, value(func(v []byte) []byte { return append([]byte{0}, v...) }), badReason, "signature value"},
 		{"an RSA signature of zeros", func(c *crafted) { c.algorithm = der(tagSequence, idRSA, null) }, value(func(v []byte) []byte { return make([]byte, len(v)) }), badReason, "signature value"},
 	} {
 		c.run(t, rsaOfficer, officer.Officer)
+	}
+	withSHA512 := func(c *crafted) {
+		digest := sha512.Sum512(c.content)
+		changeAttribute(idMessageDigest, attribute(idMessageDigest, der(tagOctets, digest[:])))(c)
+		c.digest, c.algorithm = der(tagSequence, idSHA512), der(tagSequence, idEd25519)
+	}
+	for _, c := range []craftedCase{
+		{"Ed25519 with SHA-512", withSHA512, nil, acceptedReason, ""},
+		{"an Ed25519 signature called RSA", withSHA512, algorithm(idRSA, null), badReason, "RSA"},
+		{"Ed25519 with parameters", withSHA512, algorithm(idEd25519, null), weakReason, "parameters"},
+	} {
+		c.run(t, ed)
 	}
 }
 
@@ -153,10 +172,13 @@ func TestRSAKeys(t *testing.T) {
 }
 
 func pssParts(hash, mask []byte, salt byte) []byte {
+	return slices.Concat(pssHashes(hash, mask), der(0xa2, der(tagInteger, []byte{salt})))
+}
+
+func pssHashes(hash, mask []byte) []byte {
 	return slices.Concat(
 		der(0xa0, der(tagSequence, hash, null)),
-		der(0xa1, der(tagSequence, oid(1, 2, 840, 113549, 1, 1, 8), der(tagSequence, mask, null))),
-		der(0xa2, der(tagInteger, []byte{salt})),
+		der(0xa1, der(tagSequence, idMGF1, der(tagSequence, mask, null))),
 	)
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/asn1"
 	"slices"
@@ -68,6 +69,7 @@ var (
 	idRSASHA256     = oid(1, 2, 840, 113549, 1, 1, 11)
 	idRSA           = oid(1, 2, 840, 113549, 1, 1, 1)
 	idPSS           = oid(1, 2, 840, 113549, 1, 1, 10)
+	idMGF1          = oid(1, 2, 840, 113549, 1, 1, 8)
 	idEd25519       = oid(1, 3, 101, 112)
 	null            = der(tagNull)
 )
@@ -82,25 +84,29 @@ func utcTime(text string) []byte { return der(tagUTCTime, []byte(text)) }
 type crafted struct {
 	officer signingtest.Officer
 
-	content       []byte
-	contentType   []byte   // of the encapsulated content
-	octets        []byte   // the encapsulated content's element
-	attributes    [][]byte // elements
-	unsorted      bool     // keep the order of attributes
-	messageToSign []byte   // instead of the attributes
-	digest        []byte   // AlgorithmIdentifier of the signer
-	algorithm     []byte   // AlgorithmIdentifier of the signature
-	version       []byte
-	signerVersion []byte
-	signerID      []byte
-	certificates  [][]byte
-	revocations   []byte
-	value         func([]byte) []byte
-	unsigned      []byte
-	signers       func(signer []byte) [][]byte
-	behindSigner  []byte
-	behindBody    []byte
-	noAttributes  bool
+	content        []byte
+	contentType    []byte   // of the encapsulated content
+	octets         []byte   // the encapsulated content's element
+	attributes     [][]byte // elements
+	unsorted       bool     // keep the order of attributes
+	messageToSign  []byte   // instead of the attributes
+	digest         []byte   // AlgorithmIdentifier of the signer
+	algorithm      []byte   // AlgorithmIdentifier of the signature
+	version        []byte
+	signerVersion  []byte
+	signerID       []byte
+	certificates   [][]byte
+	revocations    []byte
+	value          func([]byte) []byte
+	unsigned       []byte
+	signers        func(signer []byte) [][]byte
+	behindSigner   []byte
+	behindBody     []byte
+	behindContent  []byte // in the encapsulated content
+	behindExplicit []byte // around the SignedData
+	behindInfo     []byte // in the ContentInfo
+	infoType       []byte
+	noAttributes   bool
 }
 
 // craft makes a signature of employeeCard by an officer with an ECDSA P-256 key. before changes what is signed,
@@ -111,6 +117,7 @@ func craft(t testing.TB, officer signingtest.Officer, before, after func(*crafte
 		officer:       officer,
 		content:       canonical(t, employeeCard()),
 		contentType:   idData,
+		infoType:      idSignedData,
 		digest:        der(tagSequence, idSHA256),
 		algorithm:     der(tagSequence, idECDSASHA256),
 		version:       der(tagInteger, []byte{1}),
@@ -174,13 +181,13 @@ func (c *crafted) assemble(attributes, value []byte) []byte {
 	body := der(tagSequence,
 		c.version,
 		der(tagSet, c.digest),
-		der(tagSequence, c.contentType, der(tagExplicit0, c.octets)),
+		der(tagSequence, c.contentType, der(tagExplicit0, c.octets), c.behindContent),
 		certificates,
 		c.revocations,
 		der(tagSet, c.signers(signer)...),
 		c.behindBody,
 	)
-	return der(tagSequence, idSignedData, der(tagExplicit0, body))
+	return der(tagSequence, c.infoType, der(tagExplicit0, body, c.behindExplicit), c.behindInfo)
 }
 
 func issuerAndSerial(certificate *x509.Certificate) []byte {
@@ -340,6 +347,20 @@ func TestStructure(t *testing.T) {
 		{"a content with a length that is too long", nil, replaceOctets(func(c *crafted) []byte { return longLength(tagOctets, c.content) }), malformedReason, "shortest form"},
 		{"two contents", nil, replaceOctets(func(c *crafted) []byte { return append(der(tagOctets, c.content), der(tagOctets, c.content)...) }), malformedReason, "too many"},
 		{"something behind the signer", nil, func(c *crafted) { c.behindSigner = null }, malformedReason, "too many"},
+		{"something behind the content", nil, func(c *crafted) { c.behindContent = null }, malformedReason, "too many"},
+		{"something behind the SignedData", nil, func(c *crafted) { c.behindExplicit = null }, malformedReason, "too many"},
+		{"something behind all, inside", nil, func(c *crafted) { c.behindInfo = null }, malformedReason, "too many"},
+		{"something behind the signer's serial number", nil, func(c *crafted) {
+			c.signerID = der(tagSequence, officer.Certificate.RawIssuer, der(tagInteger, officer.Certificate.SerialNumber.Bytes()), null)
+		}, malformedReason, "too many"},
+		{"something behind an algorithm's parameters", nil, func(c *crafted) { c.digest = der(tagSequence, idSHA256, null, null) }, malformedReason, "too many"},
+		{"another type of message", nil, func(c *crafted) { c.infoType = oid(1, 2, 840, 113549, 1, 7, 3) }, malformedReason, "id-signedData"},
+		{"the signer named with another issuer", nil, func(c *crafted) {
+			c.signerID = der(tagSequence, other.Certificate.RawIssuer, der(tagInteger, officer.Certificate.SerialNumber.Bytes()))
+		}, malformedReason, "is the signer's"},
+		{"the signer named with another serial number", nil, func(c *crafted) {
+			c.signerID = der(tagSequence, officer.Certificate.RawIssuer, der(tagInteger, other.Certificate.SerialNumber.Bytes()))
+		}, malformedReason, "is the signer's"},
 		{"something behind the signers", nil, func(c *crafted) { c.behindBody = null }, malformedReason, "too many"},
 		{"version 0", nil, func(c *crafted) { c.version = der(tagInteger, []byte{0}) }, malformedReason, "version"},
 		{"a version with a leading zero", nil, func(c *crafted) { c.version = der(tagInteger, []byte{0, 1}) }, malformedReason, "version"},
@@ -348,5 +369,36 @@ func TestStructure(t *testing.T) {
 		{"a certificate with an indefinite length", nil, func(c *crafted) { c.certificates = append(c.certificates, indefinite(tagSequence, null)) }, malformedReason, "definite length"},
 	} {
 		c.run(t, officer, other.Officer)
+	}
+	nameless := signingtest.New(t, "nameless", func(o *signingtest.Options) { o.WithoutKeyID = true })
+	craftedCase{"no key identifier, and a certificate without one", nil, keyID(nil), malformedReason, "is the signer's"}.run(t, nameless)
+}
+
+// TestSize has good signatures of the largest size, and of one byte more.
+func TestSize(t *testing.T) {
+	officer := signingtest.New(t, "officer", func(o *signingtest.Options) { o.Kind = signingtest.Ed25519 })
+	padded := func(padding int) []byte {
+		return craft(t, officer, func(c *crafted) {
+			digest := sha512.Sum512(c.content)
+			changeAttribute(idMessageDigest, attribute(idMessageDigest, der(tagOctets, digest[:])))(c)
+			c.digest, c.algorithm = der(tagSequence, idSHA512), der(tagSequence, idEd25519)
+		}, func(c *crafted) {
+			c.unsigned = der(tagExplicit1, attribute(idOther, der(tagOctets, make([]byte, padding))))
+		})
+	}
+	room := signing.MaxBytes - len(padded(1000)) + 1000
+	for _, c := range []struct {
+		name            string
+		size            int
+		reason, mention string
+	}{
+		{"a signature of 32 KiB", signing.MaxBytes, acceptedReason, ""},
+		{"a signature of 32 KiB and a byte", signing.MaxBytes + 1, malformedReason, "32769 bytes"},
+	} {
+		signature := padded(room + c.size - signing.MaxBytes)
+		if len(signature) != c.size {
+			t.Fatalf("%s: the test made %d bytes", c.name, len(signature))
+		}
+		expect(t, "structure", "crafted by the test", c.name, signing.Judge(signature, terms(officer.Officer)), c.reason, c.mention)
 	}
 }

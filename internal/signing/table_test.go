@@ -111,6 +111,10 @@ func expect(t testing.TB, topic, program, name string, verdict signing.Verdict, 
 	if verdict.Verified() != (reason == v1alpha1.ReasonOfficerSignature) {
 		t.Errorf("%s, %s: Verified() is %v for %s", program, name, verdict.Verified(), verdict.Reason)
 	}
+	unauthentic := []string{malformedReason, weakReason, unknownReason, badReason, v1alpha1.ReasonHostUnavailable}
+	if slices.Contains(unauthentic, reason) != (verdict.Officer == nil) {
+		t.Errorf("%s, %s: the officer is %v for %s", program, name, verdict.Officer, verdict.Reason)
+	}
 	if !verdict.Verified() && verdict.Message == "" {
 		t.Errorf("%s, %s: refused without a message", program, name)
 	}

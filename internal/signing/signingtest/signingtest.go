@@ -65,6 +65,8 @@ type Options struct {
 	KeyUsage x509.KeyUsage
 	// Key, if set, is used instead of a new one of the kind.
 	Key crypto.Signer
+	// WithoutKeyID leaves out the subject key identifier.
+	WithoutKeyID bool
 	// Subject is the common name in the certificate.
 	Subject string
 }
@@ -237,6 +239,9 @@ func newCertificate(t testing.TB, options Options) *x509.Certificate {
 		NotAfter:     options.Validity.NotAfter,
 		KeyUsage:     options.KeyUsage,
 		SubjectKeyId: serial.Bytes(),
+	}
+	if options.WithoutKeyID {
+		template.SubjectKeyId = nil
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, options.Key.Public(), options.Key)
 	if err != nil {
