@@ -1,5 +1,5 @@
 // Package audit checks a CM host's log without trusting the host: the chain of hashes, and for each accepted request that
-// two different officers signed exactly it.
+// two different officers signed exactly it, judged by the register as the log itself says it was at that time.
 //
 // It needs the log's entries as JSON and nothing else; it knows neither the database nor HTTP. What it cannot know is
 // whether the register was right: the host's administrator is trusted for that, and the log says when it changed.
@@ -8,15 +8,14 @@ package audit
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
+	"time"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/chain"
-	"github.com/tokenprocedures/token-procedure-operator/internal/domains"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
-
-	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 )
 
 // Auditor checks the entries of a log, one after the other from the first.
@@ -24,9 +23,17 @@ type Auditor struct {
 	// Head is the end of what was checked.
 	Head chain.Head
 	// Accepted counts the accepted requests.
-	Accepted  int
-	audience  string
-	revisions map[string]int64
+	Accepted int
+
+	audience string
+	stored   map[string]stored // token procedures by name
+	register register
+}
+
+// stored is what is checked of a later revision against an earlier one.
+type stored struct {
+	revision int64
+	domain   string
 }
 
 // Check checks the next entry.
@@ -39,14 +46,30 @@ func (a *Auditor) Check(plain []byte) error {
 	if err := json.Unmarshal(plain, &entry); err != nil {
 		return fmt.Errorf("entry %d cannot be read: %w", head.Length, err)
 	}
-	if entry.Action == cmhostv1.LogEntryActionAccepted {
-		if err := a.accepted(entry); err != nil {
-			return fmt.Errorf("entry %d (%s revision %d): %w", entry.Index, entry.Name, entry.Revision, err)
-		}
-		a.Accepted++
+	if err := a.apply(entry); err != nil {
+		return fmt.Errorf("entry %d (%s %s): %w", entry.Index, entry.Kind, entry.Name, err)
 	}
 	a.Head = head
 	return nil
+}
+
+// apply checks what an entry says, and notes what it changes.
+func (a *Auditor) apply(entry cmhostv1.LogEntry) error {
+	if a.stored == nil {
+		a.stored = map[string]stored{}
+	}
+	switch {
+	case entry.Kind != cmhostv1.ChangeKindTokenProcedure:
+		return a.register.apply(entry)
+	case entry.Action == cmhostv1.LogEntryActionImported:
+		domain, _ := entry.Object["domain"].(string)
+		a.stored[entry.Name] = stored{a.stored[entry.Name].revision, domain}
+		return nil
+	case entry.Action == cmhostv1.LogEntryActionAccepted:
+		a.Accepted++
+		return a.accepted(entry)
+	}
+	return fmt.Errorf("the action %q is none that a token procedure has", entry.Action)
 }
 
 // accepted checks the evidence of an accepted request.
@@ -55,44 +78,42 @@ func (a *Auditor) accepted(entry cmhostv1.LogEntry) error {
 	if err != nil {
 		return err
 	}
+	before, replaces := a.stored[entry.Name]
 	switch digest := request.DigestOf(entry.Request); {
 	case digest != entry.Digest:
 		return fmt.Errorf("the request has the digest %s, the entry says %s", digest, entry.Digest)
 	case signed.Revision != entry.Revision || signed.Procedure.Name != entry.Name:
-		return fmt.Errorf("the request is for revision %d of %q", signed.Revision, signed.Procedure.Name)
+		return fmt.Errorf("the request is for revision %d of %q, the entry says %d", signed.Revision, signed.Procedure.Name, entry.Revision)
 	case a.audience != "" && signed.Audience != a.audience:
 		return fmt.Errorf("the request is for the audience %q, those before it for %q", signed.Audience, a.audience)
-	case signed.Revision <= a.revisions[entry.Name]:
-		return fmt.Errorf("revision %d was accepted before", a.revisions[entry.Name])
+	case signed.Revision <= before.revision:
+		return fmt.Errorf("revision %d was accepted before revision %d", before.revision, signed.Revision)
 	}
-	if err := signers(signed, entry); err != nil {
+	terms := signing.Terms{
+		Register: a.register.current(), Audience: signed.Audience, ProcedureName: entry.Name, Now: entry.Time,
+		MaxSignatureAge: anyAge,
+	}
+	if replaces {
+		terms.ReplacedDomain = &before.domain
+	}
+	if err := signers(signed, entry, terms); err != nil {
 		return err
 	}
-	if a.revisions == nil {
-		a.revisions = map[string]int64{}
-	}
-	a.audience, a.revisions[entry.Name] = signed.Audience, signed.Revision
+	a.audience, a.stored[entry.Name] = signed.Audience, stored{signed.Revision, signed.Procedure.Domain}
 	return nil
 }
 
-// signers checks the signatures by the certificates, roles and domains in the entry, as of its time.
-func signers(signed request.Request, entry cmhostv1.LogEntry) error {
-	var officers []signing.Officer
-	for _, s := range entry.Signatures {
-		officers = append(officers, signing.Officer{ID: s.Officer.Id, Subject: s.Officer.Subject, State: request.Active, Roles: s.Roles, Domain: s.Domain, Certificates: [][]byte{s.Certificate}})
-	}
-	register := signing.NewRegister(officers, domains.Tree{})
+// anyAge is for the one thing that the log does not say: how old a signature was allowed to be.
+const anyAge = 100 * 365 * 24 * time.Hour
+
+// signers judges the signatures, and compares what the entry says of the officers with what they are.
+func signers(signed request.Request, entry cmhostv1.LogEntry, terms signing.Terms) error {
 	verdicts := make([]signing.Verdict, len(entry.Signatures))
 	names := make([]string, len(entry.Signatures))
 	for i, s := range entry.Signatures {
-		verdicts[i], names[i] = signing.VerifyEvidence(s.Signature, register, entry.Time), fmt.Sprintf("signature %d", i+1)
-		if verdicts[i].Verified() && verdicts[i].Officer.ID != s.Officer.Id {
-			return fmt.Errorf("signature %d is by %s, the entry says %s", i+1, verdicts[i].Officer.ID, s.Officer.Id)
-		}
-		for _, role := range []string{v1alpha1.RoleUseAWB, v1alpha1.RolePolicyTasks} {
-			if !slices.Contains(s.Roles, role) {
-				return fmt.Errorf("officer %s did not have the role %s", s.Officer.Id, role)
-			}
+		verdicts[i], names[i] = signing.Judge(s.Signature, terms), fmt.Sprintf("signature %d", i+1)
+		if found := verdicts[i]; found.Verified() && (found.Officer.ID != s.Officer.Id || string(found.CertificateDER) != string(s.Certificate)) {
+			return fmt.Errorf("signature %d is by officer %s, the entry says %s, or names another certificate", i+1, found.Officer.ID, s.Officer.Id)
 		}
 	}
 	counted := 0
@@ -103,7 +124,7 @@ func signers(signed request.Request, entry cmhostv1.LogEntry) error {
 		counted++
 	}
 	if counted < signing.Quorum {
-		return fmt.Errorf("%d signatures count; expected %d", counted, signing.Quorum)
+		return fmt.Errorf("%d signatures; expected %d", counted, signing.Quorum)
 	}
 	return nil
 }

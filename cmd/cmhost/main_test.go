@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/hosttest"
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
+	"github.com/tokenprocedures/token-procedure-operator/internal/signing/signingtest"
+)
+
+const sampleCatalog = "../../config/samples/host/catalog.yaml"
+
+// run runs the program with some arguments and returns what it printed.
+func run(t *testing.T, arguments ...string) (string, error) {
+	t.Helper()
+	command := newCommand()
+	var out bytes.Buffer
+	command.SetOut(&out)
+	command.SetErr(&out)
+	command.SetArgs(arguments)
+	err := command.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+func mustRun(t *testing.T, arguments ...string) string {
+	t.Helper()
+	out, err := run(t, arguments...)
+	if err != nil {
+		t.Fatalf("cmhost %s: %v\n%s", strings.Join(arguments, " "), err, out)
+	}
+	return out
+}
+
+// officersFile writes a register of two officers, with certificate paths relative to it.
+func officersFile(t *testing.T, folder string, officers ...signingtest.Officer) string {
+	t.Helper()
+	text := "officers:\n"
+	for _, officer := range officers {
+		officer.WriteFiles(t, folder, officer.ID)
+		text += fmt.Sprintf("- {id: %s, state: Active, roles: [Use AWB, Policy tasks], certificates: [%s.crt]}\n", officer.ID, officer.ID)
+	}
+	path := filepath.Join(folder, "officers.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLoadPrintsWhatChanges(t *testing.T) {
+	folder := t.TempDir()
+	database := filepath.Join(folder, "host.db")
+	officers := officersFile(t, folder, signingtest.New(t, "officer-1"), signingtest.New(t, "officer-2"))
+	dry := mustRun(t, "load", "--database", database, "--officers", officers, "--catalog", sampleCatalog, "--dry-run")
+	first := mustRun(t, "load", "--database", database, "--officers", officers, "--catalog", sampleCatalog)
+	again := mustRun(t, "load", "--database", database, "--officers", officers, "--catalog", sampleCatalog)
+	if !strings.Contains(first, `+ Officer "officer-1"`) || !strings.Contains(first, `+ PINProcedure "PIN letter"`) {
+		t.Errorf("the first load printed:\n%s", first)
+	}
+	if strings.Count(dry, "\n+") != strings.Count(first, "\n+") {
+		t.Errorf("the dry run printed:\n%s\nthe load:\n%s", dry, first)
+	}
+	if again != "loaded 0 changes\n" {
+		t.Errorf("the same again printed:\n%s", again)
+	}
+	fewer := officersFile(t, folder, signingtest.New(t, "officer-1"))
+	if out := mustRun(t, "load", "--database", database, "--officers", fewer); !strings.Contains(out, `- Officer "officer-2"`) || !strings.Contains(out, `~ Officer "officer-1": certificates (1 -> 1)`) {
+		t.Errorf("a renewed certificate and an officer less printed:\n%s", out)
+	}
+}
+
+func TestLoadRefusesFilesThatItCannotRead(t *testing.T) {
+	folder := t.TempDir()
+	database := filepath.Join(folder, "host.db")
+	for name, text := range map[string]string{
+		"an unknown member":     "officers:\n- {id: officer-1, state: Active, role: [Use AWB]}\n",
+		"a missing certificate": "officers:\n- {id: officer-1, state: Active, certificates: [nowhere.crt]}\n",
+		"no certificate":        "officers:\n- {id: officer-1, state: Active}\n",
+		"no YAML":               "officers: [",
+	} {
+		path := filepath.Join(folder, "officers.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := run(t, "load", "--database", database, "--officers", path); err == nil {
+			t.Errorf("%s was loaded:\n%s", name, out)
+		}
+	}
+	if out := mustRun(t, "verify", "--database", database); !strings.HasPrefix(out, "good: 0 entries") {
+		t.Errorf("refused loads left something in the log: %s", out)
+	}
+}
+
+// accepted is a database with one accepted request.
+func accepted(t *testing.T) string {
+	t.Helper()
+	one, two := signingtest.New(t, "officer-1"), signingtest.New(t, "officer-2")
+	host, err := hosttest.Start(t.TempDir(), hosttest.Options{Officers: signingtest.Officers(one, two)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := host.Client(host.Submitter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := request.New(host.Audience, 1, signingtest.Procedure("Employee card"))
+	if status, refused, err := hosttest.Put(t.Context(), client, signed, one.Sign(t, signed, time.Now()), two.Sign(t, signed, time.Now())); err != nil || status != 201 {
+		t.Fatal(status, refused, err)
+	}
+	if err := host.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	return host.Database()
+}
+
+func TestExportIsEvidenceThatVerifyChecks(t *testing.T) {
+	database := accepted(t)
+	exported := mustRun(t, "export", "--database", database)
+	good := mustRun(t, "verify", "--database", database)
+	head := strings.TrimSpace(good[strings.LastIndex(good, " "):])
+	if !strings.Contains(good, "1 accepted requests") || !strings.HasPrefix(head, "sha256:") {
+		t.Fatalf("verify printed %s", good)
+	}
+	path := filepath.Join(t.TempDir(), "log.jsonl")
+	check := func(text string, more ...string) (string, error) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return run(t, append([]string{"verify", "-f", path}, more...)...)
+	}
+	lines := strings.SplitAfter(strings.TrimSpace(exported), "\n")
+	asPage := `{"items":[` + strings.Join(lines, ",") + `]}`
+	for name, text := range map[string]string{"JSON lines": exported, "a page": asPage} {
+		if out, err := check(text, "--head", head); err != nil || out != good {
+			t.Errorf("%s: %s, %v; want %s", name, out, err, good)
+		}
+	}
+	for name, text := range map[string]string{
+		"a changed name":           strings.Replace(exported, "Employee card", "Employee cart", 1),
+		"an entry left out":        strings.Join(lines[1:], ""),
+		"a swapped officer":        strings.Replace(exported, `"id":"officer-1"`, `"id":"officer-9"`, 1),
+		"something that no log is": "log",
+	} {
+		if out, err := check(text); err == nil {
+			t.Errorf("%s: %s", name, out)
+		}
+	}
+	if out, err := check(strings.Join(lines[:len(lines)-1], ""), "--head", head); err == nil {
+		t.Errorf("cut off at the end, with the head remembered: %s", out)
+	}
+}
+
+func TestServeRefusesTheDatabaseOfAnotherAudience(t *testing.T) {
+	folder := t.TempDir()
+	host, err := hosttest.Start(folder, hosttest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := host.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{"ca.crt": host.CA, "host.crt": host.Own.Certificate, "host.key": host.Own.Key}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	arguments := func(database, audience string) []string {
+		return []string{
+			"serve", "--database", database, "--audience", audience, "--listen", "127.0.0.1:0", "--submitter", "dns:submitter.test",
+			"--tls-cert", filepath.Join(folder, "host.crt"), "--tls-key", filepath.Join(folder, "host.key"), "--client-ca", filepath.Join(folder, "ca.crt"),
+		}
+	}
+	database := accepted(t)
+	if _, err := run(t, arguments(database, "other.test")...); err == nil || !strings.Contains(err.Error(), hosttest.Audience) {
+		t.Errorf("%v; want a refusal that names %s", err, hosttest.Audience)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	command := newCommand()
+	command.SetArgs(arguments(database, hosttest.Audience))
+	if err := command.ExecuteContext(ctx); err != nil {
+		t.Errorf("a host that is told to stop after a second: %v; want no error", err)
+	}
+}
