@@ -27,12 +27,17 @@ const (
 // hold of all conditions at any time.
 func (w *world) eventually(ctx context.Context, name string, reasons map[string]string) *v1alpha1.TokenProcedure {
 	GinkgoHelper()
+	return w.eventuallyWithin(ctx, name, reasons, waiting)
+}
+
+func (w *world) eventuallyWithin(ctx context.Context, name string, reasons map[string]string, patience time.Duration) *v1alpha1.TokenProcedure {
+	GinkgoHelper()
 	object := &v1alpha1.TokenProcedure{}
 	Eventually(ctx, func(g Gomega) {
 		g.Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, object)).To(Succeed())
 		g.Expect(invariants(object)).To(BeEmpty())
 		g.Expect(reasonsOf(object.Status.Conditions, object.Generation)).To(matchReasons(reasons), describe(object.Status.Conditions))
-	}).WithTimeout(waiting).WithPolling(polling).Should(Succeed())
+	}).WithTimeout(patience).WithPolling(polling).Should(Succeed())
 	return object
 }
 

@@ -150,7 +150,7 @@ var _ = Describe("a CM host", func() {
 		create(ctx, w.signature(object, w.one), w.signature(object, w.two))
 		w.eventually(ctx, "card", synced)
 		catalog.PINProcedures[len(catalog.PINProcedures)-1].State = "Closed"
-		Expect(w.host.Load(load.Input{Catalog: catalog})).To(Succeed())
+		Expect(w.host.Load(load.Input{Catalog: catalog, AllowBreaking: true})).To(Succeed())
 		Eventually(func() []v1alpha1.Warning { return w.eventually(ctx, "card", synced).Status.Warnings }).WithTimeout(waiting).
 			Should(ContainElement(HaveField("Reason", v1alpha1.ReasonReferenceClosed)))
 	})
