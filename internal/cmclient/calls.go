@@ -105,7 +105,7 @@ func (c *Connection) forbid(failure *Failure) {
 	c.forbidden = failure
 	c.mu.Unlock()
 	if availability, another := c.failed(failure); availability || another {
-		c.config.Notify(Change{Availability: availability, Host: true})
+		c.config.Notify(c.State(), Change{Availability: availability, Host: true})
 	}
 }
 
@@ -120,7 +120,7 @@ func (c *Connection) reread(ctx context.Context, name string) {
 		return
 	}
 	if changed {
-		c.config.Notify(Change{Procedures: []string{name}})
+		c.config.Notify(c.State(), Change{Procedures: []string{name}})
 	}
 }
 

@@ -23,8 +23,8 @@ type Config struct {
 	Remembered LogHead
 	// AcceptedHead is the log head of a restored host that a person accepts; empty if there is none.
 	AcceptedHead string
-	// Notify hears of every change. It must not block, and may read the connection.
-	Notify func(Change)
+	// Notify hears of every change, with how the connection stands then. It must not block.
+	Notify func(State, Change)
 	// Observe hears of every call.
 	Observe Observe
 	// Log is for people who look for a fault. It never sees keys or answers.

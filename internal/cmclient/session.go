@@ -38,7 +38,7 @@ func (c *Connection) report() {
 	change := c.unreported
 	c.unreported = Change{}
 	if change.concernsAnything() {
-		c.config.Notify(change)
+		c.config.Notify(c.State(), change)
 	}
 }
 
