@@ -14,6 +14,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -165,24 +166,37 @@ func (w *world) stop() {
 
 func startOperator(namespace string, writes *writeCounter, changes ...func(*controllers.Options)) *operator {
 	GinkgoHelper()
-	probes := freeAddress()
-	mgr, err := ctrl.NewManager(writes.wrap(restConfig), ctrl.Options{
-		Scheme:  scheme,
-		Cache:   controllers.CacheOptions([]string{namespace}),
-		Client:  controllers.ClientOptions(),
-		Metrics: metricsserver.Options{BindAddress: "0"},
-
-		HealthProbeBindAddress: probes,
-	})
-	Expect(err).NotTo(HaveOccurred())
-	ctx, stop := context.WithCancel(context.Background())
 	options := controllers.DefaultOptions()
-	options.SkipNameValidation = true
 	for _, change := range changes {
 		change(&options)
 	}
+	return startManager(writes.wrap(restConfig), namespace, options)
+}
+
+// startReplica starts one of several operators.
+func startReplica(config *rest.Config, namespace string, changes ...func(*ctrl.Options)) *operator {
+	GinkgoHelper()
+	return startManager(config, namespace, controllers.DefaultOptions(), changes...)
+}
+
+func startManager(config *rest.Config, namespace string, options controllers.Options, changes ...func(*ctrl.Options)) *operator {
+	GinkgoHelper()
+	managed := ctrl.Options{
+		Scheme:                 scheme,
+		Cache:                  controllers.CacheOptions([]string{namespace}),
+		Client:                 controllers.ClientOptions(),
+		Metrics:                metricsserver.Options{BindAddress: "0"},
+		HealthProbeBindAddress: freeAddress(),
+	}
+	for _, change := range changes {
+		change(&managed)
+	}
+	mgr, err := ctrl.NewManager(config, managed)
+	Expect(err).NotTo(HaveOccurred())
+	ctx, stop := context.WithCancel(context.Background())
+	options.SkipNameValidation = true
 	Expect(controllers.Setup(ctx, mgr, options)).To(Succeed())
-	o := &operator{stop: stop, ended: make(chan error, 1), probes: probes}
+	o := &operator{stop: stop, ended: make(chan error, 1), probes: managed.HealthProbeBindAddress}
 	go func() { o.ended <- mgr.Start(ctx) }()
 	return o
 }
@@ -215,4 +229,12 @@ func (w *world) restore(backup []byte) {
 		Expect(os.RemoveAll(w.host.Database() + suffix)).To(Succeed())
 	}
 	Expect(os.WriteFile(w.host.Database(), backup, 0o600)).To(Succeed())
+}
+
+// digest is the digest of what an object stands for.
+func (w *world) digest(object *v1alpha1.TokenProcedure) string {
+	GinkgoHelper()
+	digest, err := w.requestOf(object).Digest()
+	Expect(err).NotTo(HaveOccurred())
+	return digest
 }
