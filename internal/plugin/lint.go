@@ -68,7 +68,7 @@ func (o *lintOptions) run(ctx context.Context, s *session) error {
 	for _, problem := range problems {
 		report.add(Finding{File: problem.File, Line: problem.Line, Severity: severityError, Reason: "NotReadable", Message: problem.Message})
 	}
-	known := &linted{names: map[string]string{}, procedures: map[string]string{}, ranges: new(rules.SerialRanges)}
+	known := &linted{names: map[string]string{}, procedures: map[string]string{}}
 	for _, object := range objects {
 		if object.String("apiVersion") != v1alpha1.GroupVersion.String() {
 			continue
@@ -102,7 +102,6 @@ type linted struct {
 	names      map[string]string // kind, namespace and name of objects, with where they are
 	procedures map[string]string // CM host and procedure name, with where they are
 	complete   []completeProcedure
-	ranges     *rules.SerialRanges
 }
 
 // completeProcedure keeps every static rule and is no draft.
@@ -144,9 +143,6 @@ func (o *lintOptions) lint(ctx context.Context, s *session, object manifest.Obje
 	known.procedures[key] = position(object, "")
 	converted := request.FromV1alpha1(&procedure.Spec.Procedure)
 	known.complete = append(known.complete, completeProcedure{object, &source{procedure: procedure, audience: o.from.audience, where: position(object, "")}, converted})
-	if found, used := rules.SerialRangeOf(converted); used {
-		known.ranges.Set(converted.Name, found)
-	}
 	return nil
 }
 

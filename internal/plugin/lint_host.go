@@ -21,7 +21,7 @@ type lintSurroundings struct {
 func (o *lintOptions) lintAgainstHosts(ctx context.Context, s *session, known *linted, report *LintReport) error {
 	seen := map[client.ObjectKey]*lintSurroundings{}
 	for _, one := range known.complete {
-		surroundings, err := o.surroundings(ctx, s, one, seen)
+		surroundings, err := o.surroundings(ctx, s, one, known.complete, seen)
 		if err != nil {
 			return err
 		}
@@ -30,28 +30,16 @@ func (o *lintOptions) lintAgainstHosts(ctx context.Context, s *session, known *l
 				report.add(placed(one.object, severityError, finding))
 			}
 		}
-		for _, ranges := range []*rules.SerialRanges{known.ranges, surroundings.ranges} {
-			for _, warning := range rules.Warnings(one.procedure, nil, ranges) {
-				report.add(placed(one.object, severityWarning, warning))
-			}
-		}
-		for _, warning := range rules.Warnings(one.procedure, surroundings.catalog, nil) {
+		for _, warning := range rules.Warnings(one.procedure, surroundings.catalog, surroundings.ranges) {
 			report.add(placed(one.object, severityWarning, warning))
 		}
 	}
 	return nil
 }
 
-// surroundings asks once for each CM host.
-func (o *lintOptions) surroundings(ctx context.Context, s *session, one completeProcedure, seen map[client.ObjectKey]*lintSurroundings) (*lintSurroundings, error) {
-	var key client.ObjectKey
-	if o.online && !o.catalog.hosts.given() {
-		object, err := s.keyOf(one.object)
-		if err != nil {
-			return nil, err
-		}
-		key = client.ObjectKey{Namespace: object.Namespace, Name: one.source.procedure.Spec.CMHostRef.Name}
-	}
+// surroundings asks once for each CM host, and puts the ranges of the files in place of those that the host has now.
+func (o *lintOptions) surroundings(ctx context.Context, s *session, one completeProcedure, all []completeProcedure, seen map[client.ObjectKey]*lintSurroundings) (*lintSurroundings, error) {
+	key := one.hostKey()
 	if seen[key] != nil {
 		return seen[key], nil
 	}
@@ -59,12 +47,26 @@ func (o *lintOptions) surroundings(ctx context.Context, s *session, one complete
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", one.source.where, err)
 	}
+	for _, other := range all {
+		if other.hostKey() != key {
+			continue
+		}
+		found.ranges.Remove(other.procedure.Name)
+		if span, used := rules.SerialRangeOf(other.procedure); used {
+			found.ranges.Set(other.procedure.Name, span)
+		}
+	}
 	seen[key] = found
 	return found, nil
 }
 
+// hostKey is the CMHost of a procedure, as the file names it.
+func (p *completeProcedure) hostKey() client.ObjectKey {
+	return client.ObjectKey{Namespace: p.source.procedure.Namespace, Name: p.source.procedure.Spec.CMHostRef.Name}
+}
+
 func (o *lintOptions) ask(ctx context.Context, s *session, key client.ObjectKey) (*lintSurroundings, error) {
-	found := new(lintSurroundings)
+	found := &lintSurroundings{ranges: new(rules.SerialRanges)}
 	var err error
 	if o.catalog.file != "" {
 		if found.catalog, err = readCatalog(o.catalog.file); err != nil {
@@ -76,6 +78,11 @@ func (o *lintOptions) ask(ctx context.Context, s *session, key client.ObjectKey)
 	}
 	var cmHost v1alpha1.CMHost
 	if !o.catalog.hosts.given() {
+		if key.Namespace == "" {
+			if key.Namespace, err = s.namespace(); err != nil {
+				return nil, err
+			}
+		}
 		if err := s.get(ctx, key, &cmHost, "CMHost"); err != nil {
 			return nil, err
 		}

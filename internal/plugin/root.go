@@ -56,6 +56,9 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 			}
 			return nil
 		},
+		PersistentPreRunE: func(command *cobra.Command, _ []string) error {
+			return usage(errors.Join(command.ValidateRequiredFlags(), command.ValidateFlagGroups()))
+		},
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	root.SetIn(streams.In)
@@ -111,15 +114,6 @@ func usageTemplate(template string) string {
 func asUsageErrors(command *cobra.Command) {
 	if check := command.Args; check != nil {
 		command.Args = func(c *cobra.Command, arguments []string) error { return usage(check(c, arguments)) }
-	}
-	run := command.RunE
-	if run != nil {
-		command.RunE = func(c *cobra.Command, arguments []string) error {
-			if err := errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
-				return usage(err)
-			}
-			return run(c, arguments)
-		}
 	}
 	for _, below := range command.Commands() {
 		asUsageErrors(below)

@@ -219,16 +219,20 @@ func (s *session) sayVerified(report *VerifyReport) {
 			if signature.Counted {
 				line = "counts"
 			}
-			s.say("  - %s (%s) %s  %s: %s\n", orUnknown(signature.Officer.ID), orUnknown(signature.Officer.Subject), instantOrNone(signature.SignedAt), signature.Where, line)
+			s.say("  - %s %s  %s: %s\n", officerWords(signature.Officer), instantOrNone(signature.SignedAt), signature.Where, line)
 		}
 	}
 }
 
-func orUnknown(text string) string {
-	if text == "" {
-		return "unknown"
+func officerWords(officer OfficerName) string {
+	switch officer.ID {
+	case "":
+		return "unknown officer"
+	case officer.Subject:
+		return officer.ID
+	default:
+		return officer.ID + " (" + officer.Subject + ")"
 	}
-	return text
 }
 
 func instantOrNone(t time.Time) string {
