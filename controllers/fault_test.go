@@ -29,19 +29,12 @@ func faultSeed() uint64 {
 		Expect(err).NotTo(HaveOccurred(), "FAULT_SEED must be a number")
 		seed = parsed
 	}
-	fmt.Printf("FAULT_SEED=%d\n", seed)
+	fmt.Printf("\nFAULT_SEED=%d\n", seed)
 	return seed
 }
 
 // faultRounds is FAULT_ROUNDS: how long the storm lasts; `make soak` sets it.
-func faultRounds() int {
-	if given := os.Getenv("FAULT_ROUNDS"); given != "" {
-		parsed, err := strconv.Atoi(given)
-		Expect(err).NotTo(HaveOccurred(), "FAULT_ROUNDS must be a number")
-		return parsed
-	}
-	return 30
-}
+func faultRounds() int { return environmentNumber("FAULT_ROUNDS", 30) }
 
 func afterLong() <-chan time.Time { return time.After(2 * time.Minute) }
 
@@ -108,7 +101,7 @@ var _ = Describe("a storm of faults", Label("slow"), func() {
 		}
 		calls, faults := road.total()
 		chance.chance.Store(0)
-		fmt.Printf("seed %d: %d procedures, %d calls to the host, %d faults, events %v\n", seed, procedures, calls, faults, kinds)
+		fmt.Printf("\nseed %d: %d procedures, %d calls to the host, %d faults, events %v\n", seed, procedures, calls, faults, kinds)
 		Expect(faults).To(BeNumerically(">", 50))
 		w.agrees(ctx, expected)
 		for _, object := range objects {

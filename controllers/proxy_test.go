@@ -99,7 +99,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "https://127.0.0.1:1/", http.StatusTemporaryRedirect)
 		return
 	case faultSlow:
-		time.Sleep(300 * time.Millisecond) // the fault itself, not a wait for something
+		<-time.After(300 * time.Millisecond) // the fault itself, not a wait for something
 	}
 	p.forward(w, r, chosen)
 }
