@@ -219,6 +219,12 @@ type TokenProcedureStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	Signatures []SignatureStatus `json:"signatures,omitempty"`
 
+	// countedSignatures is how many officers' signatures count for that request; 2 are needed.
+	// It is what the column Signatures shows.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	CountedSignatures *int32 `json:"countedSignatures,omitempty"`
+
 	// host is what the CM host has under this name now, whatever git says. It is
 	// absent while the host has nothing.
 	// +optional
@@ -249,7 +255,7 @@ type TokenProcedureStatus struct {
 // +kubebuilder:printcolumn:name="Profile",type=string,JSONPath=`.spec.procedure.storageProfile`
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.host.state`,description="State on the CM host"
 // +kubebuilder:printcolumn:name="Revision",type=integer,JSONPath=`.spec.revision`
-// +kubebuilder:printcolumn:name="Signatures",type=string,JSONPath=`.status.signatures[*].officerID`
+// +kubebuilder:printcolumn:name="Signatures",type=integer,JSONPath=`.status.countedSignatures`,description="How many officers' signatures count; 2 are needed"
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -594,6 +594,11 @@ func (in *TokenProcedureStatus) DeepCopyInto(out *TokenProcedureStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.CountedSignatures != nil {
+		in, out := &in.CountedSignatures, &out.CountedSignatures
+		*out = new(int32)
+		**out = **in
+	}
 	if in.Host != nil {
 		in, out := &in.Host, &out.Host
 		*out = new(HostProcedureStatus)

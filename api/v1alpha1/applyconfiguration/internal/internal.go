@@ -363,6 +363,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: countedSignatures
+      type:
+        scalar: numeric
     - name: host
       type:
         namedType: com.github.tokenprocedures.token-procedure-operator.api.v1alpha1.HostProcedureStatus

@@ -29,6 +29,9 @@ type TokenProcedureStatusApplyConfiguration struct {
 	// count first. Once the CM host has accepted the request they are those of its
 	// evidence.
 	Signatures []SignatureStatusApplyConfiguration `json:"signatures,omitempty"`
+	// countedSignatures is how many officers' signatures count for that request; 2 are needed.
+	// It is what the column Signatures shows.
+	CountedSignatures *int32 `json:"countedSignatures,omitempty"`
 	// host is what the CM host has under this name now, whatever git says. It is
 	// absent while the host has nothing.
 	Host *HostProcedureStatusApplyConfiguration `json:"host,omitempty"`
@@ -84,6 +87,14 @@ func (b *TokenProcedureStatusApplyConfiguration) WithSignatures(values ...*Signa
 		}
 		b.Signatures = append(b.Signatures, *values[i])
 	}
+	return b
+}
+
+// WithCountedSignatures sets the CountedSignatures field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CountedSignatures field is set to the value of the last call.
+func (b *TokenProcedureStatusApplyConfiguration) WithCountedSignatures(value int32) *TokenProcedureStatusApplyConfiguration {
+	b.CountedSignatures = &value
 	return b
 }
 
