@@ -14,6 +14,7 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	metavalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
@@ -212,6 +213,9 @@ func checkMetadata(object map[string]any) []Finding {
 	metadata, _, err := objectmeta.GetObjectMeta(object, false)
 	if err != nil {
 		return []Finding{invalid(path.String(), "metadata cannot be read: %v", err)}
+	}
+	if metadata == nil {
+		metadata = &metav1.ObjectMeta{}
 	}
 	if metadata.Namespace == "" {
 		metadata.Namespace = "default" // whoever applies it says which

@@ -62,6 +62,7 @@ func TestBeyondTheAPIServer(t *testing.T) {
 			message: `kind is "Secret": expected one of CMHost, ProcedureSignature, TokenProcedure`},
 		{name: "another version", object: object(t, validProcedure, "v1alpha1", "v1"), field: "apiVersion", message: "expected cm.tokenprocedures.dev/v1alpha1"},
 		{name: "no name", object: object(t, validProcedure, "name: employee-card, ", ""), field: "metadata.name", message: "name or generateName is required"},
+		{name: "no metadata", object: object(t, validProcedure, "metadata: {name: employee-card, namespace: pki}\n", ""), field: "metadata.name", message: "name or generateName is required"},
 		{name: "a name in capitals", object: object(t, validProcedure, "name: employee-card", "name: EmployeeCard"), field: "metadata.name", message: "lowercase"},
 		{name: "a generated name", object: object(t, validProcedure, "name: employee-card", "generateName: employee-card-")},
 		{name: "an unknown field", object: object(t, validProcedure, "pinProcedure", "pinProcedures: PIN mail\n    pinProcedure"), field: "spec.procedure.pinProcedures", message: "correct its spelling or remove it"},
@@ -209,4 +210,13 @@ func TestUnreadableObjects(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWhatWasThereIsNotRefusedAgain: rules may become stricter, and an object that was there before must still be
+// changeable elsewhere, as the API server allows it.
+func TestWhatWasThereIsNotRefusedAgain(t *testing.T) {
+	old := object(t, validProcedure, "PIN letter", "PIN-")
+	expectSummaries(t, ValidateCreate(old), "spec.procedure.pinProcedure: Invalid")
+	expectSummaries(t, ValidateUpdate(object(t, validProcedure, "PIN letter", "PIN-", "revision: 1", "revision: 2"), old))
+	expectSummaries(t, ValidateUpdate(object(t, validProcedure, "PIN letter", "PIN--", "revision: 1", "revision: 2"), old), "spec.procedure.pinProcedure: Invalid")
 }

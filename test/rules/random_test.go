@@ -12,8 +12,11 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 	"github.com/tokenprocedures/token-procedure-operator/internal/rules"
 )
 
@@ -32,6 +35,9 @@ func TestRandomCreates(t *testing.T) {
 		generated := named(randomProcedure(random), name)
 		err := createDryRun(generated)
 		expectSameVerdict(t, err, rules.ValidateCreate(generated), generated, nil)
+		if err == nil {
+			expectSignable(t, generated)
+		}
 		return err == nil
 	})
 	if accepted < randomCreates/10 || accepted > randomCreates*9/10 {
@@ -111,6 +117,22 @@ func expectSameVerdict(t *testing.T, err error, findings []finding, object, old 
 	}
 	if difference := differ(found, findings); difference != "" {
 		t.Errorf("%s\nobject: %v\nbefore: %v", difference, object, old)
+	}
+}
+
+// expectSignable: what the API server accepts and is no draft makes a request that the host finds no rule broken in.
+func expectSignable(t *testing.T, object map[string]any) {
+	var tp v1alpha1.TokenProcedure
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object, &tp); err != nil {
+		t.Error(err)
+		return
+	}
+	if tp.Spec.Draft != nil && *tp.Spec.Draft {
+		return
+	}
+	signed := request.New("cm.local", *tp.Spec.Revision, request.FromV1alpha1(&tp.Spec.Procedure))
+	if findings := rules.ValidateRequest(signed); len(findings) > 0 {
+		t.Errorf("accepted, and the host refuses what officers sign: %+v\nobject: %v", findings, object)
 	}
 }
 
