@@ -73,7 +73,7 @@ func eachEntry(command *cobra.Command, database, file string, visit func([]byte)
 		return audit.Read(command.InOrStdin(), visit)
 	}
 	if file != "" {
-		opened, err := os.Open(file) //nolint:gosec // the user names the file
+		opened, err := os.Open(file)
 		if err != nil {
 			return err
 		}

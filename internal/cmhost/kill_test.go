@@ -33,7 +33,7 @@ func entryOf(t testing.TB, plain []byte) cmhostv1.LogEntry {
 // acknowledged is there afterwards, and nothing is half-written.
 func TestKilledHostKeepsWhatItAcknowledged(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "cmhost")
-	if output, err := exec.Command("go", "build", "-o", program, "../../cmd/cmhost").CombinedOutput(); err != nil { //nolint:gosec // fixed program
+	if output, err := exec.Command("go", "build", "-o", program, "../../cmd/cmhost").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	const kills = 50 // on each of the two databases
@@ -98,7 +98,7 @@ func newVictim(t *testing.T, program string, seed bench) *victim {
 // run starts the program, lets four writers submit, and kills it when enough writes were acknowledged.
 func (v *victim) run(t *testing.T, acknowledged *sync.Map, enough int) {
 	t.Helper()
-	command := exec.Command(v.program, v.flags...) //nolint:gosec // the program under test
+	command := exec.Command(v.program, v.flags...)
 	output, err := command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -213,7 +214,11 @@ func TestALostDatabaseIsUnavailableAndTellsNothing(t *testing.T) {
 			t.Errorf("%s tells about the database", body)
 		}
 	}
-	password := strings.SplitN(strings.SplitN(address, ":", 4)[2], "@", 2)[0]
+	parsed, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := parsed.User.Password()
 	if text := log.String(); !strings.Contains(text, `"cause"`) || strings.Contains(text, password) {
 		t.Error("the log must say the cause, and not the password")
 	}

@@ -102,7 +102,7 @@ func checkRules(s Submission, catalog *rules.Catalog) *problem.Error {
 func refuseFindings(kind string, findings []rules.Finding) *problem.Error {
 	refused := problem.New(kind, "%s", rules.Messages(findings)).Because(findings[0].Reason)
 	for _, finding := range findings {
-		refused.At(finding.RequestPointer(), "%s", finding.Message)
+		refused = refused.At(finding.RequestPointer(), "%s", finding.Message)
 	}
 	return refused
 }

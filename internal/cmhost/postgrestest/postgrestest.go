@@ -83,7 +83,7 @@ func (s *Server) start(initdb, postgres string) error {
 		}
 	}
 	data := filepath.Join(s.folder, "data")
-	initialise := exec.Command(initdb, "-D", data, "-U", "test", "-A", "scram-sha-256", "--pwfile="+passwordFile, "-E", "UTF8", "--locale=C", "--no-sync") //nolint:gosec // programs of the machine
+	initialise := exec.Command(initdb, "-D", data, "-U", "test", "-A", "scram-sha-256", "--pwfile="+passwordFile, "-E", "UTF8", "--locale=C", "--no-sync")
 	initialise.SysProcAttr, initialise.Dir = owner.attributes(), s.folder
 	if output, err := initialise.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, output)
@@ -91,7 +91,7 @@ func (s *Server) start(initdb, postgres string) error {
 	if s.port, err = freePort(); err != nil {
 		return err
 	}
-	command := exec.Command(postgres, "-D", data, "-p", fmt.Sprint(s.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200") //nolint:gosec // programs of the machine
+	command := exec.Command(postgres, "-D", data, "-p", fmt.Sprint(s.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200")
 	command.SysProcAttr, command.Dir = owner.attributes(), s.folder
 	command.Stdout, command.Stderr = &s.output, &s.output
 	if s.process, err = run(command); err != nil {

@@ -24,7 +24,7 @@ func TestHostileTextIsBounded(t *testing.T) {
 	long := strings.Repeat("ü\xff", 10_000)
 	made := New(cmhostv1.ProblemMalformed, "%s", long)
 	for range 200 {
-		made.At("/"+long, "%s", long)
+		made = made.At("/"+long, "%s", long)
 	}
 	if n := utf8.RuneCountInString(made.Detail); n > maxDetail || !utf8.ValidString(made.Detail) {
 		t.Errorf("detail has %d characters", n)

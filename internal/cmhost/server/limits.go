@@ -142,8 +142,7 @@ func (s *Server) bounded(next http.Handler) http.Handler {
 // readBody reads a submission's body, which must be an object with exactly the members of the contract.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem.Error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, problem.New(cmhostv1.ProblemTooLarge, "the body has more than %d bytes", MaxBody)
 	}
 	if err != nil {

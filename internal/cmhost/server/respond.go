@@ -52,8 +52,7 @@ func respond(w http.ResponseWriter, r *http.Request, refused *problem.Error) {
 // malformed answers a parameter or a body that cannot be read.
 func (s *Server) malformed(w http.ResponseWriter, r *http.Request, err error) {
 	refused := problem.New(cmhostv1.ProblemMalformed, "%s", err)
-	var parameter *cmhostv1.InvalidParamFormatError
-	if errors.As(err, &parameter) {
+	if parameter, ok := errors.AsType[*cmhostv1.InvalidParamFormatError](err); ok {
 		refused = problem.New(cmhostv1.ProblemMalformed, "the parameter %s cannot be read: %s", parameter.ParamName, parameter.Err).
 			At("/"+parameter.ParamName, "%s", parameter.Err)
 	}

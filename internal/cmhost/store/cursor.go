@@ -35,7 +35,7 @@ func newEpoch() string {
 
 // Cursor is the cursor for a place in the log.
 func (s *Store) Cursor(at chain.Head) string {
-	raw := binary.BigEndian.AppendUint64(nil, uint64(at.Length)) //nolint:gosec // a length is never negative
+	raw := binary.BigEndian.AppendUint64(nil, uint64(at.Length))
 	return base64.RawURLEncoding.EncodeToString(append(raw, s.bond(at.Hash)...))
 }
 
