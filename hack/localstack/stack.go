@@ -194,5 +194,9 @@ func (s *stack) stop() error {
 	for _, part := range slices.Backward(s.started) {
 		failures = append(failures, part.stop(10*time.Second))
 	}
-	return errors.Join(append(failures, s.release())...)
+	err := errors.Join(append(failures, s.release())...)
+	if err == nil {
+		fmt.Println("everything has ended")
+	}
+	return err
 }
