@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -52,7 +53,7 @@ type proxy struct {
 }
 
 // newProxy stands before the host of a world. choose says what becomes of each call; it is called by many goroutines.
-func newProxy(w *world, choose func(*http.Request) fault) *proxy {
+func newProxy(w *world, choose func(*http.Request) fault, changes ...func(*tls.Config)) *proxy {
 	GinkgoHelper()
 	client, err := w.host.HTTPClient(w.host.Submitter)
 	Expect(err).NotTo(HaveOccurred())
@@ -64,12 +65,16 @@ func newProxy(w *world, choose func(*http.Request) fault) *proxy {
 	Expect(err).NotTo(HaveOccurred())
 	clients := x509.NewCertPool()
 	Expect(clients.AppendCertsFromPEM(w.host.CA)).To(BeTrue())
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+	config := &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients,
-	})
+	}
+	for _, change := range changes {
+		change(config)
+	}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
 	Expect(err).NotTo(HaveOccurred())
 	p.URL = "https://" + listener.Addr().String()
-	p.server = &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
+	p.server = &http.Server{Handler: p, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = p.server.Serve(listener) }()
 	DeferCleanup(func() { _ = p.server.Close() })
 	return p
