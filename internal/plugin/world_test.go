@@ -3,6 +3,7 @@ package plugin_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -150,8 +151,23 @@ func (d *desk) golden(name string, lines ...string) {
 		d.Fatal(err)
 	}
 	if got != string(want) {
-		d.Errorf("%s differs (UPDATE_GOLDEN=1 go test ./internal/plugin writes it anew); got:\n%s\nwant:\n%s", path, got, want)
+		d.Errorf("%s differs (UPDATE_GOLDEN=1 go test ./internal/plugin writes it anew):\n%s", path, firstDifference(got, string(want)))
 	}
+}
+
+// firstDifference shows the first line that differs, and the command that it belongs to.
+func firstDifference(got, want string) string {
+	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(want, "\n")
+	command := ""
+	for i := range min(len(gotLines), len(wantLines)) {
+		if strings.HasPrefix(wantLines[i], "$ ") {
+			command = wantLines[i]
+		}
+		if gotLines[i] != wantLines[i] {
+			return fmt.Sprintf("%s\n got: %s\nwant: %s", command, gotLines[i], wantLines[i])
+		}
+	}
+	return fmt.Sprintf("%d lines, want %d", len(gotLines), len(wantLines))
 }
 
 var unstable = []struct {
@@ -185,6 +201,19 @@ func (d *desk) officer(id string) signingtest.Officer {
 	return officer
 }
 
+// officers makes officer-1 and officer-2. Signatures of the same second are in the order of their names, which begin with
+// the fingerprint: officer-1 has the lower one, so that what is printed is the same in every run.
+func (d *desk) officers() (first, second signingtest.Officer) {
+	d.Helper()
+	for {
+		first, second = d.officer("officer-1"), d.officer("officer-2")
+		one, two := sha256.Sum256(first.Certificate.Raw), sha256.Sum256(second.Certificate.Raw)
+		if bytes.Compare(one[:], two[:]) < 0 {
+			return first, second
+		}
+	}
+}
+
 // cluster is a control plane, a CM host and the operator, with two officers and one of another domain.
 type cluster struct {
 	*desk
@@ -201,8 +230,9 @@ func newCluster(t testing.TB) *cluster {
 	other.Domain = "Emea"
 	elsewhere := signingtest.Procedure("Visitor card")
 	elsewhere.CardSerialNumber.Range = &request.SerialNumberRange{From: "150000", To: "250000"}
+	first, second := d.officers()
 	started, err := hosttest.Start(t.TempDir(), hosttest.Options{
-		Officers: signingtest.Officers(d.officer("officer-1"), d.officer("officer-2"), other), Procedures: []request.Procedure{elsewhere},
+		Officers: signingtest.Officers(first, second, other), Procedures: []request.Procedure{elsewhere},
 	})
 	if err != nil {
 		t.Fatal(err)
