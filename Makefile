@@ -42,11 +42,13 @@ build: ## Build the programs into bin/.
 
 # Go knows better than make what has changed: these are always asked for and take a second when nothing has. They are built
 # as tests are, so that both share what is compiled; hack/release.sh has the flags of what is released.
-.PHONY: $(PROGRAMS:%=bin/%)
+.PHONY: $(PROGRAMS:%=bin/%) bin/bench
 bin/manager bin/cmhost bin/kubectl-tokenproc: bin/%:
 	@go build -o $@ ./cmd/$*
 bin/localstack:
 	@go build -o $@ ./hack/localstack
+bin/bench:
+	@go build -o $@ ./test/bench
 
 .PHONY: generate
 generate: ## Make all generated code and documentation anew.
@@ -89,7 +91,11 @@ fuzz: ## Every fuzz target for FUZZTIME (10s).
 	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: ## The benchmarks of the pure packages.
+bench: bin/manager bin/cmhost bin/bench ## Measure operator, host and API server beside a bare client; BENCH takes its flags, such as -scale=0.1.
+	@$(ASSETS); bin/bench -assets "$$assets" $(BENCH)
+
+.PHONY: bench-packages
+bench-packages: ## The benchmarks of the packages.
 	@go test -run '^$$' -bench . -benchmem ./internal/...
 
 ##@ Release
