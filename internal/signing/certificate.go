@@ -20,6 +20,9 @@ var (
 	extensionKeyUsage = encodingasn1.ObjectIdentifier{2, 5, 29, 15}
 )
 
+// certificateV3 is how certificates say that they are of version 3, the first with extensions.
+const certificateV3 = 2
+
 // certificateNames are the parts of a certificate that a signerID can match, and its key.
 type certificateNames struct {
 	issuer, serial, keyID []byte
@@ -49,8 +52,9 @@ func readCertificateNames(certificate []byte) (certificateNames, error) {
 	var names certificateNames
 	outer := newReader(certificate)
 	body := outer.inside(asn1.SEQUENCE, "a certificate").inside(asn1.SEQUENCE, "the body of a certificate")
+	version := 0
 	if body.next(constructed0) {
-		body.contents(constructed0, "the version of a certificate")
+		version = body.inside(constructed0, "the version of a certificate").smallInteger("the version of a certificate")
 	}
 	names.serial = body.contents(asn1.INTEGER, "a serial number")
 	body.contents(asn1.SEQUENCE, "a signature algorithm")
@@ -61,7 +65,7 @@ func readCertificateNames(certificate []byte) (certificateNames, error) {
 	for body.next(tag1) || body.next(tag2) {
 		body.skipAny("a unique identifier")
 	}
-	if body.next(constructed3) {
+	if version == certificateV3 && body.next(constructed3) {
 		names.keyID = body.inside(constructed3, "the extensions").subjectKeyID()
 	}
 	return names, *body.failure
