@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -124,8 +125,7 @@ func put(ctx context.Context, connection *cmclient.Connection, name string, p pl
 }
 
 func attemptOf(err error) *attempt {
-	var refusal *cmclient.Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*cmclient.Refusal](err); ok {
 		return &attempt{refusal: refusal}
 	}
 	return &attempt{failure: cmclient.AsFailure(err)}
@@ -142,14 +142,14 @@ func (r *TokenProcedureReconciler) wakeSuperseded(f *facts) {
 
 // fingerprint identifies a submission together with everything that the host's answer to it rests on.
 func (f *facts) fingerprint(p plan) string {
-	text := fmt.Sprintf("%s %d", p.digest, f.host.state.Snapshot.Policy)
+	parts := []string{p.digest, fmt.Sprint(f.host.state.Snapshot.Policy)}
 	if entry := f.host.entry; entry != nil {
-		text += fmt.Sprintf(" %d %s", entry.Revision, entry.Digest)
+		parts = append(parts, fmt.Sprint(entry.Revision), entry.Digest)
 	}
 	for _, signer := range p.signers {
-		text += " " + string(signer.object.UID)
+		parts = append(parts, string(signer.object.UID))
 	}
-	return text
+	return strings.Join(parts, " ")
 }
 
 // hasFinalizer tells whether an object waits for its procedure to be closed.

@@ -69,7 +69,7 @@ func (r *CMHostReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if gone, err := r.finalize(ctx, host); err != nil || gone {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return afterConflict(client.IgnoreNotFound(err))
 	}
 	known := r.remember(host)
 	if err := r.connect(ctx, host, known); err != nil {

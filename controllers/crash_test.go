@@ -131,7 +131,7 @@ var _ = Describe("a manager that is killed", Label("slow"), func() {
 		road := newProxy(w, reaper.choose)
 		host := w.cmHost()
 		host.Spec.URL = road.URL
-		create(ctx, w.secret("cm-client", w.host.Submitter), host)
+		create(ctx, w.secret(w.host.Submitter), host)
 
 		// Every third procedure has the policy Close, and is deleted with its closing request signed: all effects occur.
 		var objects []*v1alpha1.TokenProcedure

@@ -127,7 +127,7 @@ var _ = Describe("deleting a procedure", func() {
 		object := w.procedure("stuck", 1, closes)
 		w.accepted(ctx, object)
 		Expect(k8s.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})).To(Succeed())
-		for _, each := range []client.Object{object, w.cmHost(), w.secret("cm-client", w.host.Submitter)} {
+		for _, each := range []client.Object{object, w.cmHost(), w.secret(w.host.Submitter)} {
 			Expect(k8s.Delete(ctx, each)).To(Succeed())
 		}
 		Expect(w.host.Stop()).To(Succeed())

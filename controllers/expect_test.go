@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -209,9 +210,7 @@ func (c *writeCounter) snapshot() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	copied := map[string]int{}
-	for key, count := range c.counts {
-		copied[key] = count
-	}
+	maps.Copy(copied, c.counts)
 	return copied
 }
 

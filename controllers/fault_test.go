@@ -48,7 +48,7 @@ var _ = Describe("a storm of faults", Label("slow"), func() {
 		road := newProxy(w, chance.choose)
 		host := w.cmHost()
 		host.Spec.URL = road.URL
-		create(ctx, w.secret("cm-client", w.host.Submitter), host)
+		create(ctx, w.secret(w.host.Submitter), host)
 		w.start()
 		chance.chance.Store(25)
 

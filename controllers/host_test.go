@@ -28,7 +28,7 @@ var _ = Describe("a CM host", func() {
 		w.eventuallyHost(ctx, "SecretNotFound")
 		w.eventually(ctx, "card", hostDown)
 		w.eventuallySignature(ctx, "card-r1-officer-1", map[string]string{"Verified": "Unknown HostUnavailable", "Counted": "False NotVerified", "Reconciling": "True HostUnavailable"})
-		secret := w.secret("cm-client", w.host.Submitter)
+		secret := w.secret(w.host.Submitter)
 		delete(secret.Data, "ca.crt")
 		secret.Type = corev1.SecretTypeOpaque
 		create(ctx, secret)
@@ -42,7 +42,7 @@ var _ = Describe("a CM host", func() {
 	It("of another audience is Stalled", func(ctx SpecContext) {
 		host := w.cmHost()
 		host.Spec.Audience = "cm.production"
-		create(ctx, w.secret("cm-client", w.host.Submitter), host, w.procedure("card", 1))
+		create(ctx, w.secret(w.host.Submitter), host, w.procedure("card", 1))
 		w.start()
 		refused := w.eventuallyHost(ctx, "AudienceMismatch")
 		Expect(reasonsOf(refused.Status.Conditions, refused.Generation)).To(HaveKeyWithValue("Stalled", "True AudienceMismatch"))
@@ -51,10 +51,10 @@ var _ = Describe("a CM host", func() {
 
 	It("that does not permit the client says so, and a rotated Secret is picked up without a restart", func(ctx SpecContext) {
 		object := w.procedure("card", 1)
-		create(ctx, w.secret("cm-client", w.host.Unlisted), w.cmHost(), object)
+		create(ctx, w.secret(w.host.Unlisted), w.cmHost(), object)
 		w.start()
 		w.eventuallyHost(ctx, "NotPermitted")
-		rotated := w.secret("cm-client", w.host.Submitter)
+		rotated := w.secret(w.host.Submitter)
 		Expect(k8s.Update(ctx, rotated)).To(Succeed())
 		w.eventuallyHost(ctx, "Connected")
 		w.eventually(ctx, "card", map[string]string{"Ready": "False AwaitingSignatures"})
@@ -62,11 +62,11 @@ var _ = Describe("a CM host", func() {
 
 	It("that lets the client only read is NotPermitted once something is submitted", func(ctx SpecContext) {
 		object := w.procedure("card", 1)
-		create(ctx, w.secret("cm-client", w.host.Reader), w.cmHost(), object, w.signature(object, w.one), w.signature(object, w.two))
+		create(ctx, w.secret(w.host.Reader), w.cmHost(), object, w.signature(object, w.one), w.signature(object, w.two))
 		w.start()
 		w.eventuallyHost(ctx, "NotPermitted")
 		w.eventually(ctx, "card", map[string]string{"Ready": "Unknown HostUnavailable", "Reconciling": "True HostUnavailable"})
-		Expect(k8s.Update(ctx, w.secret("cm-client", w.host.Submitter))).To(Succeed())
+		Expect(k8s.Update(ctx, w.secret(w.host.Submitter))).To(Succeed())
 		w.eventually(ctx, "card", synced)
 	})
 

@@ -42,7 +42,7 @@ var _ = Describe("an idle operator", Label("slow"), func() {
 		road := newProxy(w, func(*http.Request) fault { return faultNone })
 		host := w.cmHost()
 		host.Spec.URL = road.URL
-		create(ctx, w.secret("cm-client", w.host.Submitter), host)
+		create(ctx, w.secret(w.host.Submitter), host)
 		var makers sync.WaitGroup
 		for part := range 8 {
 			makers.Go(func() {

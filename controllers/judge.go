@@ -79,7 +79,6 @@ func (f *facts) terms(object *v1alpha1.ProcedureSignature, now time.Time) (signi
 }
 
 func (j judged) restsOn(other judged) bool {
-	other.verdict, j.verdict = signing.Verdict{}, signing.Verdict{}
 	return j.uid == other.uid && j.hostUID == other.hostUID && j.procedure == other.procedure && j.register == other.register &&
 		j.audience == other.audience && j.name == other.name && j.replaced == other.replaced && j.maxAge == other.maxAge
 }
@@ -152,7 +151,7 @@ func recorded(ctx context.Context, f *facts, connection *cmclient.Connection, ob
 		}
 		der, err := base64.StdEncoding.DecodeString(object.Spec.Signature)
 		if err != nil {
-			return verdict, nil
+			return verdict, fmt.Errorf("decode a signature that was judged: %w", err)
 		}
 		if found, ok := signing.Recorded(der, revision.Digest, revision.Evidence); ok {
 			return found, nil

@@ -38,7 +38,7 @@ func (r *ProcedureSignatureReconciler) Reconcile(ctx context.Context, req ctrl.R
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	plan, host, err := r.plan(ctx, object)
+	plan, failed, err := r.plan(ctx, object)
 	if errors.Is(err, errNotTried) {
 		return ctrl.Result{}, nil
 	}
@@ -48,7 +48,7 @@ func (r *ProcedureSignatureReconciler) Reconcile(ctx context.Context, req ctrl.R
 	if err := r.report(ctx, object, plan); err != nil {
 		return ctrl.Result{}, err
 	}
-	if host.failed != nil {
+	if failed {
 		return ctrl.Result{RequeueAfter: longestBackOff}, nil
 	}
 	if plan.review.IsZero() {
@@ -57,22 +57,22 @@ func (r *ProcedureSignatureReconciler) Reconcile(ctx context.Context, req ctrl.R
 	return ctrl.Result{RequeueAfter: max(plan.review.Sub(r.now()), 0) + time.Millisecond}, nil
 }
 
-// plan decides upon a signature.
-func (r *ProcedureSignatureReconciler) plan(ctx context.Context, object *v1alpha1.ProcedureSignature) (signaturePlan, hostFacts, error) {
+// plan decides upon a signature. failed tells that the host did not answer when it had to be asked.
+func (r *ProcedureSignatureReconciler) plan(ctx context.Context, object *v1alpha1.ProcedureSignature) (p signaturePlan, failed bool, err error) {
 	key := types.NamespacedName{Namespace: object.Namespace, Name: object.Spec.ProcedureRef.Name}
 	facts, err := r.gatherer.gather(ctx, key)
 	if isNotFound(err) {
-		return decideOrphan(object, judgeText(object.Spec.Signature, signing.Terms{Now: r.now()})), hostFacts{}, nil
+		return decideOrphan(object, judgeText(object.Spec.Signature, signing.Terms{Now: r.now()})), false, nil
 	}
 	if err != nil {
-		return signaturePlan{}, hostFacts{}, err
+		return signaturePlan{}, false, err
 	}
 	at := slices.IndexFunc(facts.signatures, func(s signatureFacts) bool { return s.object.UID == object.UID })
 	if at < 0 { // it is being deleted, or the index lags behind: then it comes again
-		return signaturePlan{keep: true}, hostFacts{}, nil
+		return signaturePlan{keep: true}, false, nil
 	}
 	r.wakeSameOfficer(facts, at)
-	return decideSignature(facts, at, r.now()), facts.host, nil
+	return decideSignature(facts, at, r.now()), facts.host.failed != nil, nil
 }
 
 // wakeSameOfficer wakes the signatures that this one, new, may keep from counting: later ones of the same officer.

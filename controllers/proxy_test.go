@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -130,9 +131,7 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request, chosen fault) {
 		reset(w)
 		return
 	}
-	for key, values := range response.Header {
-		w.Header()[key] = values
-	}
+	maps.Copy(w.Header(), response.Header)
 	if chosen == faultTruncated {
 		answer = answer[:len(answer)/2]
 		w.Header().Set("Content-Length", fmt.Sprint(len(answer)))

@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
@@ -35,7 +34,7 @@ func (r *TokenProcedureReconciler) report(ctx context.Context, f *facts, p plan)
 		ObservedGeneration: f.object.Generation,
 		Conditions:         conditionsOf(p.findings, before.Conditions, f.object.Generation, r.now()),
 		Signatures:         p.signed,
-		CountedSignatures:  ptr.To(int32(len(p.signed))),
+		CountedSignatures:  new(int32(len(p.signed))),
 		Host:               p.host,
 		Warnings:           p.warnings,
 	}

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
@@ -128,13 +129,13 @@ func (f *facts) notAsked(signed signing.Verdict) finding {
 	case held != nil && signed.Request.Revision < held.Revision:
 		return fails(v1alpha1.ReasonSuperseded, fmt.Sprintf("signed for revision %d; the CM host has revision %d", signed.Request.Revision, held.Revision))
 	case held != nil && signed.Request.Revision == held.Revision:
-		message := fmt.Sprintf("the CM host has revision %d with other content", held.Revision)
+		texts := []string{fmt.Sprintf("the CM host has revision %d with other content", held.Revision)}
 		if f.host.content != nil {
 			for _, difference := range request.Differences(f.host.content.Procedure, signed.Request.Procedure) {
-				message += "; " + difference.String()
+				texts = append(texts, difference.String())
 			}
 		}
-		return fails(v1alpha1.ReasonContentDiffers, message)
+		return fails(v1alpha1.ReasonContentDiffers, strings.Join(texts, "; "))
 	}
 	return fails(v1alpha1.ReasonRevisionAhead, fmt.Sprintf("signed for revision %d; the TokenProcedure %q asks for no signature now", signed.Request.Revision, f.object.Name))
 }

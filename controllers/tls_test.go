@@ -81,7 +81,7 @@ var _ = Describe("certificates on the way to a host", func() {
 		})
 		host := w.cmHost()
 		host.Spec.URL = road.URL
-		secret := w.secret("cm-client", issue(ca, yesterday).pem())
+		secret := w.secret(issue(ca, yesterday).pem())
 		create(ctx, secret, host, w.procedure("card", 1))
 		w.start()
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/flowcontrol"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -46,13 +48,24 @@ func (r *TokenProcedureReconciler) Reconcile(ctx context.Context, req ctrl.Reque
 	}
 	plan, released, err := r.act(ctx, facts, decide(facts, r.now()))
 	if err != nil || released {
-		return ctrl.Result{}, err
+		return afterConflict(err)
 	}
 	if err := r.report(ctx, facts, plan); err != nil {
 		return ctrl.Result{}, err
 	}
 	return r.next(facts, plan), nil
 }
+
+// afterConflict tries again soon where somebody else was faster, which is nothing that anyone has to hear of.
+func afterConflict(err error) (ctrl.Result, error) {
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: wait.Jitter(conflictPause, 1)}, nil
+	}
+	return ctrl.Result{}, err
+}
+
+// conflictPause is about as long as the cache needs to hear of somebody else's write.
+const conflictPause = 50 * time.Millisecond
 
 // next says when to look again although nothing was heard: after a submission that the host could not take, or when what
 // a decision rests on changes by time. Everything else wakes the procedure.

@@ -58,13 +58,13 @@ func newWorld(ctx context.Context, changes ...func(*hosttest.Options)) *world {
 
 // connect makes the Secret and the CMHost.
 func (w *world) connect(ctx context.Context) {
-	Expect(k8s.Create(ctx, w.secret("cm-client", w.host.Submitter))).To(Succeed())
+	Expect(k8s.Create(ctx, w.secret(w.host.Submitter))).To(Succeed())
 	Expect(k8s.Create(ctx, w.cmHost())).To(Succeed())
 }
 
-func (w *world) secret(name string, credentials hosttest.Credentials) *corev1.Secret {
+func (w *world) secret(credentials hosttest.Credentials) *corev1.Secret {
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "cm-client"},
 		Type:       corev1.SecretTypeTLS,
 		Data:       map[string][]byte{"tls.crt": credentials.Certificate, "tls.key": credentials.Key, "ca.crt": w.host.CA},
 	}
@@ -149,9 +149,9 @@ func freeAddress() string {
 }
 
 // start starts the operator for the world's namespace; it stops with the test.
-func (w *world) start(changes ...func(*controllers.Options)) {
+func (w *world) start() {
 	GinkgoHelper()
-	w.operator = startOperator(w.namespace, w.writes, changes...)
+	w.operator = startReplica(w.writes.wrap(restConfig), w.namespace)
 	DeferCleanup(w.stop)
 }
 
@@ -164,23 +164,10 @@ func (w *world) stop() {
 	}
 }
 
-func startOperator(namespace string, writes *writeCounter, changes ...func(*controllers.Options)) *operator {
-	GinkgoHelper()
-	options := controllers.DefaultOptions()
-	for _, change := range changes {
-		change(&options)
-	}
-	return startManager(writes.wrap(restConfig), namespace, options)
-}
-
-// startReplica starts one of several operators.
+// startReplica starts an operator for a namespace, which may be one of several.
 func startReplica(config *rest.Config, namespace string, changes ...func(*ctrl.Options)) *operator {
 	GinkgoHelper()
-	return startManager(config, namespace, controllers.DefaultOptions(), changes...)
-}
-
-func startManager(config *rest.Config, namespace string, options controllers.Options, changes ...func(*ctrl.Options)) *operator {
-	GinkgoHelper()
+	options := controllers.DefaultOptions()
 	managed := ctrl.Options{
 		Scheme:                 scheme,
 		Cache:                  controllers.CacheOptions([]string{namespace}),

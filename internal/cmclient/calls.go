@@ -2,6 +2,7 @@ package cmclient
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
@@ -85,8 +86,7 @@ func (c *Connection) submissionFailed(ctx context.Context, name string, err erro
 		c.reread(ctx, name)
 		return err
 	}
-	refusal := (*Refusal)(nil)
-	if asRefusal(err, &refusal) {
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		return refusal
 	}
 	failure := AsFailure(err)

@@ -76,22 +76,18 @@ var refusalTypes = map[string]bool{
 	ProblemCursorGone: true, "too-large": true, "rule-broken": true, "unknown-reference": true, "no-match": true,
 }
 
-func asRefusal(err error, refusal **Refusal) bool { return errors.As(err, refusal) }
-
 // IsRefusal tells whether an error is a Refusal of a certain problem type.
 func IsRefusal(err error, problemType string) bool {
-	var refusal *Refusal
-	return errors.As(err, &refusal) && refusal.Type == problemType
+	refusal, ok := errors.AsType[*Refusal](err)
+	return ok && refusal.Type == problemType
 }
 
 // AsFailure is the Failure in an error; any other error becomes one, because what is not understood is tried again.
 func AsFailure(err error) *Failure {
-	var failure *Failure
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*Failure](err); ok {
 		return failure
 	}
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		if refusal.Type == ProblemClientNotPermitted {
 			return &Failure{Reason: v1alpha1.ReasonNotPermitted, Message: notPermittedMessage(refusal)}
 		}
