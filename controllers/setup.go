@@ -50,7 +50,7 @@ func (o Options) controller(workers int) controller.Options {
 
 // CacheOptions keep in memory only what is used.
 func CacheOptions(namespaces []string) cache.Options {
-	options := cache.Options{DefaultTransform: cache.TransformStripManagedFields()}
+	options := cache.Options{DefaultTransform: newSlimmer().slim}
 	if len(namespaces) > 0 {
 		options.DefaultNamespaces = map[string]cache.Config{}
 		for _, namespace := range namespaces {

@@ -1,0 +1,104 @@
+package controllers
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/lru"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+)
+
+const (
+	// sharedTexts is how many texts the caches share, so that nobody can make the memory of them grow.
+	sharedTexts = 4096
+	// longestShared is the longest text that is shared, in bytes: longer ones are seldom the same.
+	longestShared = 160
+)
+
+// slimmer makes objects small before the caches keep them. Managed fields are of no use here, and most texts of an object
+// are those of thousands of others: condition types, reasons, most messages, officers, and names of what is referred to.
+type slimmer struct{ texts *lru.Cache }
+
+func newSlimmer() *slimmer { return &slimmer{texts: lru.New(sharedTexts)} }
+
+// slim is a transform of the caches.
+func (s *slimmer) slim(object any) (any, error) {
+	if accessor, err := meta.Accessor(object); err == nil {
+		accessor.SetManagedFields(nil)
+		accessor.SetNamespace(share(s, accessor.GetNamespace()))
+	}
+	switch o := object.(type) {
+	case *v1alpha1.TokenProcedure:
+		s.procedure(o)
+	case *v1alpha1.ProcedureSignature:
+		s.signature(o)
+	}
+	return object, nil
+}
+
+func (s *slimmer) procedure(object *v1alpha1.TokenProcedure) {
+	object.TypeMeta = metav1.TypeMeta{Kind: share(s, object.Kind), APIVersion: share(s, object.APIVersion)}
+	spec, status := &object.Spec, &object.Status
+	spec.CMHostRef.Name = share(s, spec.CMHostRef.Name)
+	p := &spec.Procedure
+	p.Domain, p.PINProcedure, p.InputView = share(s, p.Domain), share(s, p.PINProcedure), share(s, p.InputView)
+	p.State, p.StorageProfile = share(s, p.State), share(s, p.StorageProfile)
+	p.KeyProcedures = shareAll(s, p.KeyProcedures)
+	p.CertificateProcedures = shareAll(s, p.CertificateProcedures)
+	p.AttributeCertificateProcedures = shareAll(s, p.AttributeCertificateProcedures)
+	status.Conditions = s.conditions(status.Conditions)
+	status.Signatures = slices.Clip(slices.Clone(status.Signatures))
+	for i := range status.Signatures {
+		signer := &status.Signatures[i]
+		signer.OfficerID, signer.Subject = share(s, signer.OfficerID), share(s, signer.Subject)
+	}
+	if status.Host != nil {
+		status.Host.State = share(s, status.Host.State)
+	}
+}
+
+func (s *slimmer) signature(object *v1alpha1.ProcedureSignature) {
+	object.TypeMeta = metav1.TypeMeta{Kind: share(s, object.Kind), APIVersion: share(s, object.APIVersion)}
+	status := &object.Status
+	status.Conditions = s.conditions(status.Conditions)
+	if status.Officer != nil {
+		status.Officer.ID, status.Officer.Subject = share(s, status.Officer.ID), share(s, status.Officer.Subject)
+	}
+	if status.Request != nil {
+		status.Request.Audience, status.Request.Digest = share(s, status.Request.Audience), share(s, status.Request.Digest)
+	}
+}
+
+// conditions are the same without the room that decoding leaves.
+func (s *slimmer) conditions(conditions []metav1.Condition) []metav1.Condition {
+	if conditions == nil {
+		return nil
+	}
+	exact := make([]metav1.Condition, len(conditions))
+	for i, c := range conditions {
+		c.Type, c.Status, c.Reason, c.Message = share(s, c.Type), share(s, c.Status), share(s, c.Reason), share(s, c.Message)
+		exact[i] = c
+	}
+	return exact
+}
+
+func shareAll[T ~string](s *slimmer, texts []T) []T {
+	for i := range texts {
+		texts[i] = share(s, texts[i])
+	}
+	return texts
+}
+
+// share returns the copy of a text that others have already.
+func share[T ~string](s *slimmer, text T) T {
+	if text == "" || len(text) > longestShared {
+		return text
+	}
+	if known, found := s.texts.Get(string(text)); found {
+		return T(known.(string))
+	}
+	s.texts.Add(string(text), string(text))
+	return text
+}
