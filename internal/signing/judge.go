@@ -53,9 +53,13 @@ func authenticate(der []byte, register *Register) (Verdict, *listing, *refusal) 
 	}
 	verdict.Request, verdict.Digest = &parsed, request.DigestOf(signed.content)
 	listed, certificate, refused := signed.authenticate(register)
-	verdict.CertificateDER = certificate
+	// Its own bytes or the register's: a part of the signature would keep all of it in memory with the verdict.
+	verdict.CertificateDER = bytes.Clone(certificate)
 	if listed != nil {
 		verdict.PublicKey = listed.publicKey
+		if listed.certificate != nil {
+			verdict.CertificateDER = listed.certificate.Raw
+		}
 	}
 	if refused == nil {
 		verdict.Officer = listed.officer
