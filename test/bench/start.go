@@ -14,7 +14,9 @@ type straight struct {
 	computed time.Duration
 }
 
-func (s straight) per(what counts, key string) float64 { return float64(what[key]) / float64(s.procedures) }
+func (s straight) per(what counts, key string) float64 {
+	return float64(what[key]) / float64(s.procedures)
+}
 
 // measureStart measures how long an operator takes that finds everything present, beside the floor.
 func (b *bench) measureStart(ctx context.Context) error {
