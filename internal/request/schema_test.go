@@ -2,6 +2,7 @@ package request
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gowebpki/jcs"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"sigs.k8s.io/yaml"
 )
 
 // compiledSchema is the published JSON Schema.
@@ -143,5 +145,33 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 		if accepted, compared := agree(t, schema, []byte(changed)); !compared || accepted != c.want {
 			t.Errorf("%s: accepted %v, want %v", changed, accepted, c.want)
 		}
+	}
+}
+
+// TestOpenAPIHasTheSameFields holds the CM host's interface, which shows procedures as officers sign them, against the
+// Go type.
+func TestOpenAPIHasTheSameFields(t *testing.T) {
+	text, err := os.ReadFile("../../api/cmhost/v1/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]any `json:"properties"`
+			} `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		t.Fatal(err)
+	}
+	var fields []string
+	for field := range reflect.TypeFor[Procedure]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		fields = append(fields, name)
+	}
+	slices.Sort(fields)
+	if found := slices.Sorted(maps.Keys(document.Components.Schemas["Procedure"].Properties)); !slices.Equal(found, fields) {
+		t.Errorf("the interface has %v\nthe request has   %v", found, fields)
 	}
 }
