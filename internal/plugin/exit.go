@@ -51,8 +51,7 @@ func exitCode(err error) int {
 	if err == nil {
 		return ExitOK
 	}
-	var exit *exitError
-	if errors.As(err, &exit) {
+	if exit, found := errors.AsType[*exitError](err); found {
 		return exit.code
 	}
 	return ExitFailed

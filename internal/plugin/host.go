@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -162,11 +163,11 @@ type problemError struct {
 }
 
 func (e *problemError) Error() string {
-	text := fmt.Sprintf("the CM host refused (%d %s): %s", e.status, cmp.Or(e.problem.Reason, e.problem.Title), cmp.Or(e.problem.Detail, e.problem.Title, "no reason was given"))
+	lines := []string{fmt.Sprintf("the CM host refused (%d %s): %s", e.status, cmp.Or(e.problem.Reason, e.problem.Title), cmp.Or(e.problem.Detail, e.problem.Title, "no reason was given"))}
 	for _, field := range e.problem.Errors {
-		text += fmt.Sprintf("\n  %s: %s", field.Pointer, field.Detail)
+		lines = append(lines, fmt.Sprintf("  %s: %s", field.Pointer, field.Detail))
 	}
-	return text
+	return strings.Join(lines, "\n")
 }
 
 // hasStatus tells whether the host refused with this HTTP status.

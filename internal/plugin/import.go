@@ -70,10 +70,7 @@ func (o *importOptions) run(ctx context.Context, s *session, names []string) err
 			names = append(names, procedure.Name)
 		}
 	}
-	namespace, err := s.givenNamespace()
-	if err != nil {
-		return err
-	}
+	namespace := s.givenNamespace()
 	taken := map[string]bool{}
 	for i, name := range names {
 		stored, err := opened.procedure(ctx, name)
@@ -95,11 +92,11 @@ func (o *importOptions) run(ctx context.Context, s *session, names []string) err
 }
 
 // givenNamespace is the namespace that the user named with -n; none where manifests should leave it open.
-func (s *session) givenNamespace() (string, error) {
+func (s *session) givenNamespace() string {
 	if s.flags.Namespace == nil {
-		return "", nil
+		return ""
 	}
-	return *s.flags.Namespace, nil
+	return *s.flags.Namespace
 }
 
 func (o *importOptions) write(s *session, objects []any, first bool) error {

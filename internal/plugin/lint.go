@@ -125,7 +125,7 @@ func (o *lintOptions) lint(ctx context.Context, s *session, object manifest.Obje
 	if before, twice := known.names[identity]; twice {
 		add(severityError, rules.Finding{Field: "metadata.name", Reason: "Repeated", Message: fmt.Sprintf("metadata.name: the object is in %s already: kubectl would apply one over the other", before)})
 	}
-	known.names[identity] = position(object, "")
+	known.names[identity] = position(object)
 	if object.String("kind") != "TokenProcedure" || len(findings) > 0 {
 		return nil
 	}
@@ -140,9 +140,9 @@ func (o *lintOptions) lint(ctx context.Context, s *session, object manifest.Obje
 	if before, twice := known.procedures[key]; twice {
 		add(severityError, rules.Finding{Field: "spec.procedure.name", Reason: v1alpha1.ReasonNameConflict, Message: fmt.Sprintf("spec.procedure.name: %s is for the same procedure of the same CM host", before)})
 	}
-	known.procedures[key] = position(object, "")
+	known.procedures[key] = position(object)
 	converted := request.FromV1alpha1(&procedure.Spec.Procedure)
-	known.complete = append(known.complete, completeProcedure{object, &source{procedure: procedure, audience: o.from.audience, where: position(object, "")}, converted})
+	known.complete = append(known.complete, completeProcedure{object, &source{procedure: procedure, audience: o.from.audience, where: position(object)}, converted})
 	return nil
 }
 

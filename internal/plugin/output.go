@@ -68,7 +68,7 @@ func encode(format string, result any) ([]byte, error) {
 }
 
 func unsafeLines(text []byte) bool {
-	for _, line := range bytes.Split(text, []byte("\n")) {
+	for line := range bytes.SplitSeq(text, []byte("\n")) {
 		if terminal.Unsafe(string(line)) {
 			return true
 		}

@@ -25,7 +25,7 @@ type screen struct {
 	lock    sync.Mutex
 	shown   bytes.Buffer
 	changed chan struct{}
-	ended   chan error
+	ended   chan struct{}
 }
 
 // terminal runs a command of a shell on a terminal of its own.
@@ -47,7 +47,7 @@ func (d *desk) terminal(line string) *screen {
 		d.Fatal(err)
 	}
 	defer slave.Close() //nolint:errcheck // the program has it
-	s := &screen{desk: d, master: master, changed: make(chan struct{}, 1), ended: make(chan error, 1)}
+	s := &screen{desk: d, master: master, changed: make(chan struct{}, 1), ended: make(chan struct{})}
 	s.command = exec.Command("bash", "-c", line)
 	s.command.Dir, s.command.Env = d.folder, append(d.env, "TERM=xterm-256color")
 	s.command.Stdin, s.command.Stdout, s.command.Stderr = slave, slave, slave
@@ -72,7 +72,8 @@ func (s *screen) watch() {
 		default:
 		}
 		if err != nil { // the program has closed its end
-			s.ended <- s.command.Wait()
+			s.command.Wait() //nolint:errcheck // the exit code is looked at
+			close(s.ended)
 			return
 		}
 	}

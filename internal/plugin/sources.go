@@ -164,7 +164,7 @@ func (f *sourceFlags) read(s *session) (*folder, error) {
 	found := &folder{objects: objects}
 	for _, object := range objects {
 		if err := found.sort(object); err != nil {
-			return nil, usage(fmt.Errorf("%s: %w", position(object, ""), err))
+			return nil, usage(fmt.Errorf("%s: %w", position(object), err))
 		}
 	}
 	return found, nil
@@ -178,7 +178,7 @@ func (d *folder) sort(object manifest.Object) error {
 	case "TokenProcedure":
 		d.procedures = append(d.procedures, object)
 	case "ProcedureSignature":
-		signature := signatureObject{where: position(object, "")}
+		signature := signatureObject{where: position(object)}
 		d.signatures = append(d.signatures, signature)
 		return decode(object.Content, &d.signatures[len(d.signatures)-1].ProcedureSignature)
 	case "CMHost":
@@ -193,9 +193,9 @@ func (d *folder) sort(object manifest.Object) error {
 func (d *folder) source(object manifest.Object, audience string) (*source, error) {
 	procedure, err := decodeProcedure(object.Content)
 	if err != nil {
-		return nil, usage(fmt.Errorf("%s: %w", position(object, ""), err))
+		return nil, usage(fmt.Errorf("%s: %w", position(object), err))
 	}
-	found := &source{procedure: procedure, object: object.Content, manifest: &object, where: position(object, ""), audience: audience}
+	found := &source{procedure: procedure, object: object.Content, manifest: &object, where: position(object), audience: audience}
 	for i, host := range d.cmHosts {
 		if host.Name == procedure.Spec.CMHostRef.Name && sameNamespace(host.Namespace, procedure.Namespace) {
 			found.cmHost = &d.cmHosts[i]
@@ -214,8 +214,8 @@ func (d *folder) source(object manifest.Object, audience string) (*source, error
 
 func sameNamespace(a, b string) bool { return a == "" || b == "" || a == b }
 
-func position(object manifest.Object, field string) string {
-	return fmt.Sprintf("%s:%d", object.File, object.Line(field))
+func position(object manifest.Object) string {
+	return fmt.Sprintf("%s:%d", object.File, object.Line(""))
 }
 
 // decodeProcedure refuses what this program does not know: an officer must see everything that is signed. The status is
@@ -250,7 +250,7 @@ func (f *source) request() (request.Request, error) {
 }
 
 func brokenRules(where string, findings []rules.Finding) error {
-	errs := []error{fmt.Errorf("%s breaks rules of token procedures, and nobody may sign it:", where)}
+	errs := []error{fmt.Errorf("%s breaks rules of token procedures, and nobody may sign it", where)}
 	for _, finding := range findings {
 		errs = append(errs, fmt.Errorf("  %s", finding.Message))
 	}

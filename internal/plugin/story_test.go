@@ -1,3 +1,5 @@
+//go:build linux
+
 package plugin_test
 
 import (
@@ -79,8 +81,17 @@ func TestStory(t *testing.T) {
 		"kubectl tokenproc ranges -n pki --free --size 100000 -o json",
 		"kubectl tokenproc sheet employee-card -n pki",
 	)
+	c.follow()
 	c.change()
 	c.closeAndReport()
+}
+
+// follow watches until Ctrl-C.
+func (c *cluster) follow() {
+	s := c.terminal("kubectl tokenproc status -n pki --watch")
+	s.expect("pki/employee-card  2/2  UpToDate: nothing: it is as it should be")
+	s.answer("\x03")
+	s.end(0)
 }
 
 // change raises the revision, and looks at what differs.

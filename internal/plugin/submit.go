@@ -168,7 +168,7 @@ func (c *candidate) counted(terms signing.Terms) ([][]byte, error) {
 		verdicts[i] = signing.Judge(der, terms)
 	}
 	var two [][]byte
-	problem := fmt.Errorf("%q revision %d is not signed by %d officers:", c.request.Procedure.Name, c.request.Revision, signing.Quorum)
+	problem := fmt.Errorf("%q revision %d is not signed by %d officers", c.request.Procedure.Name, c.request.Revision, signing.Quorum)
 	for i, count := range signing.Tally(c.request, verdicts, c.names) {
 		if count.Reason == v1alpha1.ReasonCounted {
 			two = append(two, c.signatures[i])

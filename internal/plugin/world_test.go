@@ -114,13 +114,11 @@ func (d *desk) run(line string) result {
 }
 
 // must is run for a command that has to succeed.
-func (d *desk) must(line string) result {
+func (d *desk) must(line string) {
 	d.Helper()
-	done := d.run(line)
-	if done.code != 0 {
+	if done := d.run(line); done.code != 0 {
 		d.Fatalf("%s\nended with %d\n%s%s", line, done.code, done.stdout, done.stderr)
 	}
-	return done
 }
 
 // golden runs commands and compares everything that they print with a file; UPDATE_GOLDEN=1 writes it anew.
