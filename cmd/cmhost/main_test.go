@@ -75,9 +75,20 @@ func TestLoadPrintsWhatChanges(t *testing.T) {
 	}
 }
 
+// emptyProcedures is a file with nothing to load.
+func emptyProcedures(t *testing.T, folder string) string {
+	t.Helper()
+	path := filepath.Join(folder, "procedures.yaml")
+	if err := os.WriteFile(path, []byte("procedures: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestLoadRefusesFilesThatItCannotRead(t *testing.T) {
 	folder := t.TempDir()
 	database := filepath.Join(folder, "host.db")
+	mustRun(t, "load", "--database", database, "--procedures", emptyProcedures(t, folder))
 	for name, text := range map[string]string{
 		"an unknown member":     "officers:\n- {id: officer-1, state: Active, role: [Use AWB]}\n",
 		"a missing certificate": "officers:\n- {id: officer-1, state: Active, certificates: [nowhere.crt]}\n",
@@ -153,6 +164,16 @@ func TestExportIsEvidenceThatVerifyChecks(t *testing.T) {
 	}
 	if out, err := check(strings.Join(lines[:len(lines)-1], ""), "--head", head); err == nil {
 		t.Errorf("cut off at the end, with the head remembered: %s", out)
+	}
+}
+
+func TestVerifyDoesNotCallAMissingDatabaseGood(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "host.db")
+	if out, err := run(t, "verify", "--database", missing); err == nil {
+		t.Errorf("printed %s", out)
+	}
+	if _, err := os.Stat(missing); err == nil {
+		t.Error("verify made a database")
 	}
 }
 

@@ -81,7 +81,7 @@ func eachEntry(command *cobra.Command, database, file string, visit func([]byte)
 		return audit.Read(io.Reader(opened), visit)
 	}
 	ctx := command.Context()
-	opened, err := store.Open(ctx, database, store.Options{})
+	opened, err := store.Open(ctx, database, store.Options{Existing: true})
 	if err != nil {
 		return err
 	}

@@ -151,13 +151,21 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem.Error) {
 	return body, checkMembers(body)
 }
 
-// compressed compresses answers where that pays and the client can read them.
+// compressed compresses answers where that pays and the client can read them: not those to submissions, which are for
+// the most part signatures.
 func compressed(next http.Handler) http.Handler {
 	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(worthGzip), gzhttp.EnableZstd(false))
 	if err != nil {
 		panic("the options of gzip are constant: " + err.Error())
 	}
-	return wrap(next)
+	compressing := wrap(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			compressing.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // known refuses calls that the contract does not have, and paths that are not written as they should be.

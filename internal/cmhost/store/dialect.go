@@ -24,6 +24,7 @@ var migrations embed.FS
 type dialect struct {
 	goose  goose.Dialect
 	folder string
+	isFile bool
 	open   func(address string) (writer, reader *sql.DB, err error)
 	// lock is the first statement of a writing transaction; empty where beginning it locks already. It must not read:
 	// what a serialisable transaction sees is what was there when it first read.
@@ -42,7 +43,7 @@ func dialectOf(address string) dialect {
 		}
 	}
 	return dialect{
-		goose: goose.DialectSQLite3, folder: "migrations/sqlite", open: openSQLite, again: sqliteAgain,
+		goose: goose.DialectSQLite3, folder: "migrations/sqlite", isFile: true, open: openSQLite, again: sqliteAgain,
 		options: func() ([]goose.ProviderOption, error) { return nil, nil },
 	}
 }

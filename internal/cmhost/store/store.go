@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ type Options struct {
 	Log *slog.Logger
 	// Poll is how often the database is asked whether somebody else has changed it; 200 ms if zero.
 	Poll time.Duration
+	// Existing refuses to make a database that is not there.
+	Existing bool
 	// Observe is told about each transaction that was written; may be nil.
 	Observe func(Batch)
 }
@@ -73,6 +76,9 @@ func Open(ctx context.Context, address string, options Options) (*Store, error) 
 		options.Poll = 200 * time.Millisecond
 	}
 	dialect := dialectOf(address)
+	if _, err := os.Stat(address); options.Existing && dialect.isFile && err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
 	writer, reader, err := dialect.open(address)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
