@@ -5,4 +5,4 @@
 package cmhostv1
 
 //go:generate go tool -modfile=../../../hack/tools/go.mod oapi-codegen -config oapi-codegen.yaml openapi.yaml
-//go:generate sh -c "go run ../../../internal/cmhost/apidocs > ../../../docs/host-api.md"
+//go:generate go run ../../../internal/cmhost/apidocs ../../../docs/host-api.md

@@ -1,14 +1,15 @@
 // Command apidocs writes the documentation of the CM host's interface, for people, from the contract that is embedded in
 // the generated code:
 //
-//	go run ./internal/cmhost/apidocs > docs/host-api.md
+//	go run ./internal/cmhost/apidocs docs/host-api.md
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"cmp"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,15 +26,22 @@ import (
 var page string
 
 func main() {
-	out := bufio.NewWriter(os.Stdout)
-	err := write(out)
-	if err == nil {
-		err = out.Flush()
-	}
-	if err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "apidocs:", err)
 		os.Exit(1)
 	}
+}
+
+// run writes the page into a file, all of it or nothing.
+func run(arguments []string) error {
+	if len(arguments) != 1 {
+		return errors.New("usage: apidocs FILE")
+	}
+	var written bytes.Buffer
+	if err := write(&written); err != nil {
+		return err
+	}
+	return os.WriteFile(arguments[0], written.Bytes(), 0o644)
 }
 
 func write(out io.Writer) error {
