@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -22,6 +23,10 @@ import (
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/controllers"
 )
+
+// garbagePercent is how much garbage there may be beside what is in use. Nearly all of that are caches, which stay: with
+// Go's own 100 there would be as much memory for garbage as for them.
+const garbagePercent = 50
 
 // options are the command line.
 type options struct {
@@ -51,6 +56,9 @@ func main() {
 	level := slog.LevelInfo
 	if o.verbose {
 		level = slog.LevelDebug
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
 	}
 	logger := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	ctrl.SetLogger(logger)
