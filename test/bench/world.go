@@ -54,7 +54,7 @@ func (b *bench) inWorld(ctx context.Context, happens func(*world) error) (err er
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	defer func() { err = errors.Join(err, b.keepLog(folder), os.RemoveAll(folder)) }()
 	w := &world{bench: b, folder: folder}
 	if err := w.people.write(folder); err != nil {
 		return err
@@ -72,6 +72,24 @@ func (b *bench) inWorld(ctx context.Context, happens func(*world) error) (err er
 		return fmt.Errorf("warm up: %w", err)
 	}
 	return happens(w)
+}
+
+// keepLog keeps the operator's log of a world beside the profiles, where they are wanted.
+func (b *bench) keepLog(folder string) error {
+	if b.profiles == "" {
+		return nil
+	}
+	content, err := os.ReadFile(filepath.Join(folder, "manager.log"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(b.profiles, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(b.profiles, "manager.log"), content, 0o600)
 }
 
 func (w *world) at(name string) string { return filepath.Join(w.folder, name) }
