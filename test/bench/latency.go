@@ -110,7 +110,7 @@ func (w *world) stepwise(ctx context.Context, count int) (latencies []float64, e
 	if err := w.namespace(ctx, "stepwise"); err != nil {
 		return nil, err
 	}
-	err = w.withOperator(ctx, []string{"stepwise"}, func(o *operator) error {
+	err = w.withOperator([]string{"stepwise"}, func(o *operator) error {
 		if err := w.firstSteps(ctx, o, made); err != nil {
 			return err
 		}
@@ -217,7 +217,7 @@ func (w *world) besideBogus(ctx context.Context, count, bogus int, s *seen) (byt
 	if err != nil {
 		return 0, err
 	}
-	err = w.withOperator(ctx, []string{"beside"}, func(o *operator) error {
+	err = w.withOperator([]string{"beside"}, func(o *operator) error {
 		if err := w.firstSteps(ctx, o, made); err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ type operator struct {
 }
 
 // withOperator runs the operator for some namespaces while something happens. The counts of its writes and calls begin with it.
-func (w *world) withOperator(ctx context.Context, namespaces []string, happens func(*operator) error) (err error) {
+func (w *world) withOperator(namespaces []string, happens func(*operator) error) (err error) {
 	o := &operator{world: w}
 	for _, address := range []*string{&o.probes, &o.metrics, &o.profile} {
 		if *address, err = freeAddress(); err != nil {

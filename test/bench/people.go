@@ -73,13 +73,13 @@ func newIdentity(name string) (*identity, error) {
 
 // write puts the certificates and the host's key into a folder, where the host's program reads them.
 func (p *people) write(folder string) error {
-	register := "officers:\n"
+	register := []byte("officers:\n")
 	files := map[string][]byte{"host.crt": p.host.crt, "host.key": p.host.pk, "client.crt": p.submitter.crt}
 	for name, officer := range map[string]*identity{"one": p.one, "two": p.two} {
 		files[name+".crt"] = officer.crt
-		register += fmt.Sprintf("  - {id: officer-%s, state: Active, roles: [Use AWB, Policy tasks], certificates: [%s.crt]}\n", name, name)
+		register = fmt.Appendf(register, "  - {id: officer-%s, state: Active, roles: [Use AWB, Policy tasks], certificates: [%s.crt]}\n", name, name)
 	}
-	files["officers.yaml"] = []byte(register)
+	files["officers.yaml"] = register
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
 			return err

@@ -140,7 +140,7 @@ func (b *bench) restart(ctx context.Context, w *world, into *sized) error {
 			into.listing = listing
 		}
 	}
-	return w.withOperator(ctx, []string{"size"}, func(o *operator) error {
+	return w.withOperator([]string{"size"}, func(o *operator) error {
 		profiled := o.profiling(ctx, "restart", 3)
 		ready, err := o.ready(ctx)
 		if err != nil {

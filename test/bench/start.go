@@ -80,7 +80,7 @@ func (w *world) prepare(ctx context.Context, namespace string, count int) ([]*si
 // runToSynced runs the operator until every status of a namespace is written and nothing more comes. It returns the time
 // from its start to the last of these statuses.
 func (w *world) runToSynced(ctx context.Context, namespace string, count int, profile string, then ...func(*operator) error) (seconds float64, found straight, err error) {
-	err = w.withOperator(ctx, []string{namespace}, func(o *operator) error {
+	err = w.withOperator([]string{namespace}, func(o *operator) error {
 		profiled := o.profiling(ctx, profile, 5)
 		if err := o.written(ctx, count, 2*count); err != nil {
 			return err

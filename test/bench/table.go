@@ -68,7 +68,7 @@ func timed(what, unit string, measured, floor []float64, limit float64) part {
 	return p
 }
 
-// counted is a part that must be exact, or not above a limit.
+// bounded is a part that must not be above a limit in any round.
 func bounded(what, unit string, measured []float64, limit float64) part {
 	worst := slices.Max(measured)
 	ratio := 0.0

@@ -230,7 +230,7 @@ func (w *world) warmUp(ctx context.Context) error {
 	if err := w.create(ctx, made, both); err != nil {
 		return err
 	}
-	return w.withOperator(ctx, []string{name}, func(o *operator) error {
+	return w.withOperator([]string{name}, func(o *operator) error {
 		if err := o.written(ctx, 1, 2); err != nil {
 			return err
 		}
