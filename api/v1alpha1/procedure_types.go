@@ -64,13 +64,13 @@ const (
 // digit, full stop or closing parenthesis: 1 to 128 characters in Unicode
 // normalisation form C. An empty name counts as absent.
 // +kubebuilder:validation:MaxLength=128
-// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches("^[\\p{L}\\p{N}]([\\p{L}\\p{N} ._,:+&()'-]{0,126}[\\p{L}\\p{N}.)])?$")`,message="a name must begin with a letter or digit, go on with letters, digits, spaces and . _ , : + & ( ) ' - and end with a letter, digit, full stop or closing parenthesis: correct it to the name that the CM host shows"
+// +kubebuilder:validation:XValidation:rule=`self == "" || (self.matches("^[\\p{L}\\p{N}]([\\p{L}\\p{N} ._,:+&()'-]{0,126}[\\p{L}\\p{N}.)])?$") && !self.contains(".."))`,message="a name must begin with a letter or digit, go on with letters, digits, spaces and . _ , : + & ( ) ' - and end with a letter, digit, full stop or closing parenthesis, without two full stops in a row: correct it to the name that the CM host shows"
 type Name string
 
 // ListedName is a Name that cannot be empty.
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=128
-// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches("^[\\p{L}\\p{N}]([\\p{L}\\p{N} ._,:+&()'-]{0,126}[\\p{L}\\p{N}.)])?$")`,message="a name must begin with a letter or digit, go on with letters, digits, spaces and . _ , : + & ( ) ' - and end with a letter, digit, full stop or closing parenthesis: correct it to the name that the CM host shows"
+// +kubebuilder:validation:XValidation:rule=`self == "" || (self.matches("^[\\p{L}\\p{N}]([\\p{L}\\p{N} ._,:+&()'-]{0,126}[\\p{L}\\p{N}.)])?$") && !self.contains(".."))`,message="a name must begin with a letter or digit, go on with letters, digits, spaces and . _ , : + & ( ) ' - and end with a letter, digit, full stop or closing parenthesis, without two full stops in a row: correct it to the name that the CM host shows"
 type ListedName string
 
 // SerialNumber is a card serial number in decimal, 1 to 20 digits without

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"encoding/json"
+
 	"github.com/tokenprocedures/token-procedure-operator/internal/domains"
 )
 
@@ -15,7 +17,7 @@ type CatalogObject struct {
 	Name               string `json:"name"`
 	State              string `json:"state"`            // Active or Closed
 	Domain             string `json:"domain,omitempty"` // empty: no domain, can be referred to from everywhere
-	VisibleInSubdomain bool   `json:"visibleInSubdomain,omitempty"`
+	VisibleInSubdomain bool   `json:"visibleInSubdomain"`
 }
 
 // Kinds of key procedures.
@@ -29,7 +31,7 @@ type KeyProcedure struct {
 	CatalogObject
 	Kind string `json:"kind"` // Archive or Recovery
 	// ReusesCertificate is true for a recovery that puts the recovered key's own certificate onto the token.
-	ReusesCertificate bool `json:"reusesCertificate,omitempty"`
+	ReusesCertificate bool `json:"reusesCertificate"`
 }
 
 // reuses tells whether keys of this procedure need no certificate procedure.
@@ -38,7 +40,15 @@ func (k KeyProcedure) reuses() bool { return k.Kind == KeyRecovery && k.ReusesCe
 // CertificateProcedure issues certificates with certain key usages; none means any.
 type CertificateProcedure struct {
 	CatalogObject
-	KeyUsages []string `json:"keyUsages,omitempty"` // names of RFC 5280 section 4.2.1.3
+	KeyUsages KeyUsageList `json:"keyUsages"`
+}
+
+// KeyUsageList holds names of RFC 5280 section 4.2.1.3. None is an empty list in JSON.
+type KeyUsageList []string
+
+// MarshalJSON writes the names.
+func (u KeyUsageList) MarshalJSON() ([]byte, error) {
+	return json.Marshal(append([]string{}, u...))
 }
 
 // Catalog is what a CM host offers. The JSON form is that of GET /v1/catalog.

@@ -19,11 +19,11 @@ func TestCatalogOnTheWire(t *testing.T) {
 	}
 	const want = `{"storageProfiles":["SmartCard"],` +
 		`"domains":[{"name":"Corp","state":"Active"},{"name":"Emea","parent":"Corp","state":"Closed"}],` +
-		`"pinProcedures":[{"name":"PIN letter","state":"Active"}],` +
-		`"keyProcedures":[{"name":"Archive","state":"Active","kind":"Archive"},{"name":"Recover","state":"Active","kind":"Recovery","reusesCertificate":true}],` +
-		`"certificateProcedures":[{"name":"Signature","state":"Active","domain":"Corp","visibleInSubdomain":true,"keyUsages":["nonRepudiation"]},{"name":"General","state":"Active"}],` +
+		`"pinProcedures":[{"name":"PIN letter","state":"Active","visibleInSubdomain":false}],` +
+		`"keyProcedures":[{"name":"Archive","state":"Active","visibleInSubdomain":false,"kind":"Archive","reusesCertificate":false},{"name":"Recover","state":"Active","visibleInSubdomain":false,"kind":"Recovery","reusesCertificate":true}],` +
+		`"certificateProcedures":[{"name":"Signature","state":"Active","domain":"Corp","visibleInSubdomain":true,"keyUsages":["nonRepudiation"]},{"name":"General","state":"Active","visibleInSubdomain":false,"keyUsages":[]}],` +
 		`"attributeCertificateProcedures":[],` +
-		`"inputViews":[{"name":"Former view","state":"Closed"}]}`
+		`"inputViews":[{"name":"Former view","state":"Closed","visibleInSubdomain":false}]}`
 	got, err := json.Marshal(catalog)
 	if err != nil || string(got) != want {
 		t.Errorf("got  %s, %v\nwant %s", got, err, want)

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+
+	kjson "sigs.k8s.io/json"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/admission"
@@ -16,8 +19,12 @@ import (
 // when they are read.
 func checkMembers(body []byte) *problem.Error {
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil {
+	doubled, err := kjson.UnmarshalStrict(body, &members)
+	if err != nil {
 		return problem.New(cmhostv1.ProblemMalformed, "the body is not a JSON object: %s", err)
+	}
+	if len(doubled) > 0 {
+		return problem.New(cmhostv1.ProblemMalformed, "the body has a member twice: %s", errors.Join(doubled...))
 	}
 	for _, expected := range []string{"request", "signatures"} {
 		content, found := members[expected]

@@ -1,0 +1,19 @@
+package server
+
+import "testing"
+
+func TestABodyHasExactlyItsMembersOnceEach(t *testing.T) {
+	for body, accepted := range map[string]bool{
+		`{"request":"e30=","signatures":["e30=","e30="]}`:                  true,
+		`{"request":"e30=","request":"e30=","signatures":["e30=","e30="]}`: false,
+		`{"request":"e30=","signatures":[],"signatures":["e30=","e30="]}`:  false,
+		`{"request":"e30=","signatures":["e30=","e30="],"force":true}`:     false,
+		`{"Request":"e30=","signatures":["e30=","e30="]}`:                  false,
+		`{"request":null,"signatures":["e30=","e30="]}`:                    false,
+		`[]`: false,
+	} {
+		if refused := checkMembers([]byte(body)); (refused == nil) != accepted {
+			t.Errorf("%s: refused %v, accepted should be %v", body, refused, accepted)
+		}
+	}
+}
