@@ -260,6 +260,12 @@ func TestAGenerationThatWasReadyStaysAsItIsWhileTheHostIsDown(t *testing.T) {
 	if p := decide(factsOf(t, hostIsDown, ready(2)), decisionTime); p.keep {
 		t.Error("the status of a new generation would not be written")
 	}
+	drifted := func(f *facts) {
+		f.object.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: "False", Reason: v1alpha1.ReasonDrifted, ObservedGeneration: 3}}
+	}
+	if p := decide(factsOf(t, hostIsDown, drifted), decisionTime); !p.keep {
+		t.Error("an outage of the host would hide that what it had accepted has drifted")
+	}
 }
 
 func TestTheClosingRequestStaysWithinReachOfTheHost(t *testing.T) {

@@ -3,6 +3,8 @@ package controllers
 import (
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmclient"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
@@ -83,10 +85,12 @@ func (f *facts) revision() int64 {
 	return *f.object.Spec.Revision
 }
 
-// wasReady tells whether the last report found this generation Ready.
+// wasReady tells whether this generation is known to have been Ready: the last report found it so, or Drifted, which
+// only what the host had accepted becomes. An outage must not hide a drift.
 func (f *facts) wasReady() bool {
 	ready := findCondition(f.object.Status.Conditions, v1alpha1.ConditionReady)
-	return ready != nil && ready.Status == "True" && ready.ObservedGeneration == f.object.Generation
+	return ready != nil && ready.ObservedGeneration == f.object.Generation &&
+		(ready.Status == metav1.ConditionTrue || ready.Reason == v1alpha1.ReasonDrifted)
 }
 
 func requestProcedure(procedure *v1alpha1.TokenProcedure) request.Procedure {
