@@ -216,3 +216,18 @@ func (c *writeCounter) snapshot() map[string]int {
 
 // quiet is how long nothing must happen to be taken for nothing ever happening.
 const quiet = 1500 * time.Millisecond
+
+// currentHost is the CMHost as it is, reasonOf the reason of its Ready.
+func (w *world) currentHost(ctx context.Context) *v1alpha1.CMHost {
+	GinkgoHelper()
+	host := &v1alpha1.CMHost{}
+	Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: "host"}, host)).To(Succeed())
+	return host
+}
+
+func reasonOf(host *v1alpha1.CMHost) string {
+	if ready := meta.FindStatusCondition(host.Status.Conditions, "Ready"); ready != nil {
+		return ready.Reason
+	}
+	return ""
+}

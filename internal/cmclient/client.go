@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"mime"
 	"net"
 	"net/http"
@@ -74,10 +75,39 @@ type call struct {
 	into      any
 	// also is a status beside 200 that is no failure.
 	also int
+	// once is set where a failure must be heard of at once: for submissions, and for the long poll, which shows that the
+	// host has not been exchanged for a restored one.
+	once bool
 }
 
-// do makes one call and returns the status and the ETag. Whatever is not the expected answer is a *Failure or a *Refusal.
+const (
+	// attempts is how often a read is tried before the host counts as one that cannot be used: a road that loses some
+	// packets is no outage.
+	attempts = 3
+	// quickly is how fast an attempt must have failed to be made again at once.
+	quickly = time.Second
+)
+
+// do makes a call; a read that fails quickly is made a few times.
 func (c *Client) do(ctx context.Context, exchange call) (status int, etag string, err error) {
+	for attempt := 1; ; attempt++ {
+		started := time.Now()
+		status, etag, err = c.try(ctx, exchange)
+		failure, failed := errors.AsType[*Failure](err)
+		if !failed || exchange.once || attempt == attempts || time.Since(started) > quickly || failure.RetryAfter > quickly ||
+			failure.Reason == v1alpha1.ReasonTLSRefused {
+			return status, etag, err
+		}
+		select {
+		case <-ctx.Done():
+			return status, etag, err
+		case <-time.After(max(failure.RetryAfter, time.Duration(attempt)*50*time.Millisecond) + rand.N(50*time.Millisecond)):
+		}
+	}
+}
+
+// try makes one attempt at a call and returns the status and the ETag. Whatever is not the expected answer is a *Failure or a *Refusal.
+func (c *Client) try(ctx context.Context, exchange call) (status int, etag string, err error) {
 	started := time.Now()
 	defer func() { c.observe(exchange.operation, resultOf(err), time.Since(started)) }()
 	if exchange.timeout == 0 {
@@ -218,7 +248,7 @@ func (c *Client) history(ctx context.Context, name string, after int64) (page cm
 
 // put submits a request with its two signatures; created tells that the host had not accepted it before.
 func (c *Client) put(ctx context.Context, name string, submission cmhostv1.Submission) (procedure cmhostv1.TokenProcedure, created bool, err error) {
-	status, _, err := c.do(ctx, call{operation: "putTokenProcedure", into: &procedure, also: http.StatusCreated, send: func(ctx context.Context) (*http.Response, error) {
+	status, _, err := c.do(ctx, call{operation: "putTokenProcedure", once: true, into: &procedure, also: http.StatusCreated, send: func(ctx context.Context) (*http.Response, error) {
 		return c.api.PutTokenProcedure(ctx, name, submission)
 	}})
 	return procedure, status == http.StatusCreated, err
@@ -240,7 +270,7 @@ func (c *Client) logEntry(ctx context.Context, index int64) (entry cmhostv1.LogE
 // changes asks what changed behind a cursor, waiting at the host for as long as nothing does.
 func (c *Client) changes(ctx context.Context, after string, wait time.Duration) (changes cmhostv1.Changes, err error) {
 	seconds := int(wait / time.Second)
-	_, _, err = c.do(ctx, call{operation: "watchChanges", timeout: wait + callTimeout, into: &changes, send: func(ctx context.Context) (*http.Response, error) {
+	_, _, err = c.do(ctx, call{operation: "watchChanges", once: wait > 0, timeout: wait + callTimeout, into: &changes, send: func(ctx context.Context) (*http.Response, error) {
 		return c.api.WatchChanges(ctx, &cmhostv1.WatchChangesParams{After: ifSet(after), Wait: &seconds})
 	}})
 	return changes, err

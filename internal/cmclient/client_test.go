@@ -114,8 +114,12 @@ func TestThePauseGrowsToItsLongestAndKeepsWhatTheHostAsks(t *testing.T) {
 	if pause := p.next(45 * time.Second); pause != 45*time.Second {
 		t.Errorf("a pause of %v although the host asked for 45 s", pause)
 	}
-	p.reset()
+	p.held(0)
+	if pause := p.next(0); pause > 1600*time.Millisecond {
+		t.Errorf("a pause of %v after a feed that broke at once", pause)
+	}
+	p.held(time.Minute)
 	if pause := p.next(0); pause > 100*time.Millisecond {
-		t.Errorf("a pause of %v after a reset", pause)
+		t.Errorf("a pause of %v after a calm minute", pause)
 	}
 }

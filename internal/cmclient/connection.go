@@ -199,11 +199,10 @@ func (c *Connection) run(ctx context.Context) {
 			return
 		}
 		failure := AsFailure(err)
-		if wasEstablished && time.Since(started) > pause.calm {
-			pause.reset()
-		}
-		// A feed that breaks once is no outage: only when it cannot be taken up again at once is the host reported down.
-		if !wasEstablished || pause.failed > 0 {
+		if wasEstablished {
+			pause.held(time.Since(started))
+		} else {
+			// A feed that breaks is no outage: only when it cannot be taken up again the host is reported down.
 			c.publishFailure(failure)
 		}
 		c.sleep(ctx, pause.next(failure.RetryAfter))

@@ -18,7 +18,15 @@ func newPause(longest time.Duration) *pause {
 	return &pause{longest: longest, calm: min(2*time.Second, longest)}
 }
 
-func (p *pause) reset() { p.failed = 0 }
+// held notes that an attempt succeeded and lasted for some time: a feed that breaks again and again is taken up again
+// every second or two, one that was calm at once.
+func (p *pause) held(lasted time.Duration) {
+	const restless = 4
+	p.failed = min(p.failed, restless)
+	if lasted > p.calm {
+		p.failed = 0
+	}
+}
 
 // next is the time to wait now, at least what the host asked for.
 func (p *pause) next(asked time.Duration) time.Duration {
