@@ -13,6 +13,9 @@ import (
 // maxMessage bounds what a condition says, in characters, so that nobody can make a status grow.
 const maxMessage = 2048
 
+// maxWarning bounds what a warning says, in characters, as its schema does.
+const maxWarning = 1024
+
 // finding is what a decision says of one condition.
 type finding struct {
 	status  metav1.ConditionStatus

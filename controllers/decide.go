@@ -308,20 +308,25 @@ func progress(ready finding) []namedFinding {
 }
 
 // decideWarnings lists what is worth knowing before anyone signs, and for what the host has, what was closed since.
+// While the host is down the warnings of this generation stay.
 func decideWarnings(f *facts, standing standing) []v1alpha1.Warning {
-	if f.draft() || !f.host.available() {
+	if f.draft() {
+		return nil
+	}
+	if !f.host.available() {
+		if f.object.Status.ObservedGeneration == f.object.Generation {
+			return f.object.Status.Warnings
+		}
 		return nil
 	}
 	catalog := f.host.state.Snapshot.Catalog
-	var findings []rules.Finding
+	findings := rules.Warnings(f.own.Procedure, catalog, f.host.ranges)
 	if standing == standingHeld || standing == standingDrifted {
-		findings = append(rules.Warnings(f.own.Procedure, catalog, nil), rules.ClosedReferences(f.own.Procedure, catalog)...)
-	} else {
-		findings = rules.Warnings(f.own.Procedure, catalog, f.host.ranges)
+		findings = append(findings, rules.ClosedReferences(f.own.Procedure, catalog)...)
 	}
-	var warnings []v1alpha1.Warning
-	for _, found := range findings[:min(len(findings), 32)] {
-		warnings = append(warnings, v1alpha1.Warning{Reason: found.Reason, Message: shorten(found.Message, 1024)})
+	warnings := rules.StatusWarnings(findings)
+	for i := range warnings {
+		warnings[i].Message = shorten(warnings[i].Message, maxWarning)
 	}
 	return warnings
 }

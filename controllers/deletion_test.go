@@ -61,6 +61,7 @@ var _ = Describe("deleting a procedure", func() {
 	var w *world
 	BeforeEach(func(ctx SpecContext) {
 		elsewhere := signingtest.Procedure("elsewhere")
+		elsewhere.CardSerialNumber = &request.CardSerialNumber{Enabled: new(bool)}
 		w = newWorld(ctx, func(o *hosttest.Options) { o.Procedures = []request.Procedure{elsewhere} })
 		w.connect(ctx)
 		w.start()

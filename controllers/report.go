@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -48,6 +49,7 @@ func (r *TokenProcedureReconciler) report(ctx context.Context, f *facts, p plan)
 		return client.IgnoreNotFound(err)
 	}
 	r.announce(f, before.Conditions, status.Conditions)
+	r.announceWarnings(f, before.Warnings, status.Warnings)
 	return nil
 }
 
@@ -111,6 +113,15 @@ func (r *TokenProcedureReconciler) announce(f *facts, before, after []metav1.Con
 		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, is.Reason, "Reconcile", "%s", shorten(is.Message, maxNote))
 	case !f.submitted:
 		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, eventAdopted, "Adopt", "the CM host had exactly this already: %s", shorten(is.Message, maxNote))
+	}
+}
+
+// announceWarnings makes an event of each warning that is new.
+func (r *TokenProcedureReconciler) announceWarnings(f *facts, before, after []v1alpha1.Warning) {
+	for _, warning := range after {
+		if !slices.Contains(before, warning) {
+			r.Recorder.Eventf(f.object, nil, corev1.EventTypeWarning, warning.Reason, "Reconcile", "%s", shorten(warning.Message, maxNote))
+		}
 	}
 }
 

@@ -89,6 +89,9 @@ func (w *Waker) hostChanged(ctx context.Context, host *v1alpha1.CMHost, availabl
 	for _, name := range change.Procedures {
 		w.wakeNamed(ctx, host, name)
 	}
+	for _, name := range change.Ranges {
+		w.procedures.wakeLater(w.proceduresNamed(ctx, host, name)...)
+	}
 }
 
 // wakeOfHost goes through all procedures of a host: all are woken when it can be used (again), those that are not Ready
@@ -121,21 +124,27 @@ func policyConcerns(change cmclient.Change, procedure *v1alpha1.TokenProcedure) 
 	case v1alpha1.ReasonStorageProfileNotOffered:
 		return change.StorageProfiles
 	}
-	return change.StorageProfiles && !(&facts{object: procedure}).wasReady() || rules.References(requestProcedure(procedure), change.Catalog)
+	return change.StorageProfiles && !(&facts{object: procedure}).wasReady() ||
+		change.Domains && procedure.Spec.Procedure.Domain != "" ||
+		rules.References(requestProcedure(procedure), change.Catalog)
 }
 
 // wakeNamed wakes the objects for one procedure of a host, with their signatures.
 func (w *Waker) wakeNamed(ctx context.Context, host *v1alpha1.CMHost, name string) {
-	var procedures v1alpha1.TokenProcedureList
-	field := client.MatchingFields{indexHostAndName: host.Name + "\x00" + name}
-	if !w.list(ctx, &procedures, client.InNamespace(host.Namespace), field) {
-		return
-	}
-	for i := range procedures.Items {
-		key := client.ObjectKeyFromObject(&procedures.Items[i])
+	for _, key := range w.proceduresNamed(ctx, host, name) {
 		w.procedures.wake(key)
 		w.wakeSignaturesOf(ctx, key)
 	}
+}
+
+func (w *Waker) proceduresNamed(ctx context.Context, host *v1alpha1.CMHost, name string) []types.NamespacedName {
+	var procedures v1alpha1.TokenProcedureList
+	w.list(ctx, &procedures, client.InNamespace(host.Namespace), client.MatchingFields{indexHostAndName: host.Name + "\x00" + name})
+	keys := make([]types.NamespacedName, len(procedures.Items))
+	for i := range procedures.Items {
+		keys[i] = client.ObjectKeyFromObject(&procedures.Items[i])
+	}
+	return keys
 }
 
 // wakeSignaturesOf wakes the signatures of a procedure.

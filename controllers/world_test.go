@@ -77,7 +77,8 @@ func (w *world) cmHost() *v1alpha1.CMHost {
 	}
 }
 
-// procedure is an object for a procedure of this name that keeps every rule, at a revision.
+// procedure is an object for a procedure of this name that keeps every rule, at a revision. It takes no card serial
+// numbers, which would overlap those of the others.
 func (w *world) procedure(name string, revision int64, changes ...func(*v1alpha1.TokenProcedure)) *v1alpha1.TokenProcedure {
 	object := &v1alpha1.TokenProcedure{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
@@ -87,6 +88,7 @@ func (w *world) procedure(name string, revision int64, changes ...func(*v1alpha1
 			Procedure: request.ToV1alpha1(signingtest.Procedure(name)),
 		},
 	}
+	object.Spec.Procedure.CardSerialNumber = &v1alpha1.CardSerialNumber{Enabled: new(bool)}
 	for _, change := range changes {
 		change(object)
 	}

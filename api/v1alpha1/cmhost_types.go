@@ -22,7 +22,7 @@ type CMHostSpec struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https://([A-Za-z0-9.-]+|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]+)?$')",message="url must be https with a host and an optional port and nothing else, no path and no user, for example https://cm.example.com:8443"
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https://([A-Za-z0-9.-]+|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]*)?$')",message="url must be https with a host and an optional port and nothing else, no path and no user, for example https://cm.example.com:8443"
 	// +kubebuilder:validation:XValidation:rule="!self.matches(':(0[0-9]*|[0-9]{6,}|[7-9][0-9]{4}|6[6-9][0-9]{3}|65[6-9][0-9]{2}|655[4-9][0-9]|6553[6-9])?$')",message="the port in url must be 1 to 65535, without leading zeros"
 	URL string `json:"url,omitempty"`
 

@@ -10,6 +10,8 @@ type Change struct {
 	Availability bool
 	// Procedures whose entry is another one now, by name.
 	Procedures []string
+	// Ranges are procedures whose card serial numbers overlap, or overlapped, those of one that is another one now.
+	Ranges []string
 	// Officers whose entry in the register is another one now, by id.
 	Officers map[string]bool
 	// Catalog holds the names of catalogue objects and domains that are other ones now.
@@ -30,6 +32,7 @@ func (c *Change) add(other Change) {
 	c.StorageProfiles = c.StorageProfiles || other.StorageProfiles
 	c.Host = c.Host || other.Host
 	c.Procedures = append(c.Procedures, other.Procedures...)
+	c.Ranges = append(c.Ranges, other.Ranges...)
 	c.Officers = union(c.Officers, other.Officers)
 	c.Catalog = union(c.Catalog, other.Catalog)
 }
@@ -43,5 +46,5 @@ func union(a, b map[string]bool) map[string]bool {
 }
 
 func (c Change) concernsAnything() bool {
-	return c.Everything || c.Availability || c.Host || len(c.Procedures) > 0 || len(c.Officers) > 0 || len(c.Catalog) > 0 || c.StorageProfiles
+	return c.Everything || c.Availability || c.Host || len(c.Procedures) > 0 || len(c.Ranges) > 0 || len(c.Officers) > 0 || len(c.Catalog) > 0 || c.StorageProfiles
 }

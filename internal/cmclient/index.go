@@ -1,6 +1,7 @@
 package cmclient
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -102,7 +103,12 @@ type index struct {
 	clock   uint64
 	own     map[string]*submissions
 	ranges  *rules.SerialRanges // of the Active procedures
+	// overlapping are procedures whose range overlaps, or overlapped, one that changed.
+	overlapping map[string]bool
 }
+
+// maxOverlapping bounds how many overlapping procedures one change is reported for. Warnings name fewer.
+const maxOverlapping = 128
 
 // submissions are our own ones of one procedure, as far as their changes have not come back through the feed.
 type submissions struct {
@@ -112,7 +118,7 @@ type submissions struct {
 }
 
 func newIndex() *index {
-	return &index{entries: map[string]Entry{}, stamps: map[string]uint64{}, own: map[string]*submissions{}, ranges: &rules.SerialRanges{}}
+	return &index{entries: map[string]Entry{}, stamps: map[string]uint64{}, own: map[string]*submissions{}, ranges: &rules.SerialRanges{}, overlapping: map[string]bool{}}
 }
 
 // set keeps an entry, nil for none, and the range of card serial numbers that it uses.
@@ -126,11 +132,34 @@ func (x *index) set(name string, entry *Entry) {
 	switch {
 	case entry != nil && entry.usesRange():
 		if !found || !before.usesRange() || before.SerialRange != entry.SerialRange {
-			x.ranges.Set(name, rules.SerialRange{From: entry.SerialRange.From, To: entry.SerialRange.To})
+			x.ranges.Set(name, rules.SerialRange(entry.SerialRange))
+			x.noteOverlaps(name, before, *entry)
 		}
 	case found && before.usesRange():
 		x.ranges.Remove(name)
+		x.noteOverlaps(name, before)
 	}
+}
+
+// noteOverlaps remembers which procedures have something else to be warned of when a range has changed.
+func (x *index) noteOverlaps(name string, entries ...Entry) {
+	for _, entry := range entries {
+		if !entry.usesRange() {
+			continue
+		}
+		for _, overlap := range x.ranges.Overlaps(name, rules.SerialRange(entry.SerialRange), maxOverlapping) {
+			x.overlapping[overlap.Name] = true
+		}
+	}
+}
+
+// takeOverlapping returns the procedures whose overlaps have changed since it was last called.
+func (x *index) takeOverlapping() []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	names := slices.Sorted(maps.Keys(x.overlapping))
+	clear(x.overlapping)
+	return names
 }
 
 func (e Entry) usesRange() bool {

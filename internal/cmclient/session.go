@@ -249,6 +249,7 @@ func (c *Connection) takeOver(ctx context.Context, page cmhostv1.Changes) error 
 	if err := c.refresh(ctx, page.Items); err != nil {
 		return err
 	}
+	c.unreported.Ranges = append(c.unreported.Ranges, c.index.takeOverlapping()...)
 	c.cursor = page.Next
 	return nil
 }

@@ -114,6 +114,7 @@ func TestRulesOfTheOtherKinds(t *testing.T) {
 		{"a query", url("https://cm.example.com?"), expectation{"url", notURL}},
 		{"a fragment", url("https://cm.example.com#"), expectation{"url", notURL}},
 		{"no host", url("https://:8443"), expectation{"url", notURL}},
+		{"a host with a bidi override", url("https://cm.example.com\u202e"), expectation{"url", notURL}},
 		{"no URL", url("cm.example.com"), expectation{"url", notURL}},
 		{"port 0", url("https://cm.example.com:0"), expectation{"url", notPort}},
 		{"port 65536", url("https://cm.example.com:65536"), expectation{"url", notPort}},
