@@ -73,11 +73,15 @@ fmt: bin/lint ## Format the code.
 ##@ Test
 
 .PHONY: test
-test: verify lint test-go test-race fuzz ## Everything that has to pass.
+test: verify lint test-go test-pkcs11 test-race fuzz ## Everything that has to pass.
 
 .PHONY: test-go
 test-go: ## All Go tests, against the real API server and the real reference host.
 	@$(ASSETS); KUBEBUILDER_ASSETS=$$assets $(TOOL) gotestsum --format pkgname-and-test-fails -- -count=1 -timeout 20m ./...
+
+.PHONY: test-pkcs11
+test-pkcs11: ## The tests of keys on tokens, which need cgo (and softhsm2, opensc).
+	@CGO_ENABLED=1 $(TOOL) gotestsum --format pkgname-and-test-fails -- -count=1 -tags pkcs11 ./internal/keys/... ./cmd/kubectl-tokenproc/...
 
 # Packages with concurrency of their own that need no control plane.
 RACE := ./internal/cmclient/... ./internal/cmhost/... ./internal/signing/... ./hack/...
