@@ -87,9 +87,9 @@ func TestOffline(t *testing.T) {
 	)
 	d.golden("offline-sign-verify",
 		"kubectl-tokenproc verify -f card.yaml --audience cm.example.com --officers officers",
-		"kubectl-tokenproc sign -f card.yaml --audience cm.example.com --key file:officer-1.key --cert officer-1.crt --yes --out one.yaml",
-		"kubectl-tokenproc sign -f card.yaml --audience cm.example.com --key file:officer-2.key --cert officer-2.crt --yes --out two.yaml 2>&1 | tail -1",
-		"kubectl-tokenproc sign -f card.yaml --audience cm.example.com --key file:officer-2.key --cert officer-2.crt --yes --out two.yaml 2>&1 | tail -1",
+		"kubectl-tokenproc sign -f card.yaml --audience cm.example.com --key file:officer-1.key --cert officer-1.crt --yes --name card-r1-one --out one.yaml",
+		"kubectl-tokenproc sign -f card.yaml --audience cm.example.com --key file:officer-2.key --cert officer-2.crt --yes --name card-r1-two --out two.yaml 2>&1 | tail -1",
+		"kubectl-tokenproc sign -f card.yaml --audience cm.example.com --key file:officer-2.key --cert officer-2.crt --yes --name card-r1-two --out two.yaml 2>&1 | tail -1",
 		"kubectl-tokenproc verify -f card.yaml -f one.yaml --audience cm.example.com --officers officers",
 		"kubectl-tokenproc verify -f card.yaml -f one.yaml -f two.yaml --audience cm.example.com --officers officers -o json",
 		"kubectl-tokenproc verify -f card.yaml -f one.yaml -f two.yaml --audience cm.other.com --officers officers",

@@ -121,6 +121,7 @@ func TestKillingTheStackEndsEverything(t *testing.T) {
 	s := up(t)
 	pids := s.pids()
 	s.Expect(s.command.Process.Signal(syscall.SIGKILL)).To(Succeed())
+	s.Eventually(s.ended).Should(Receive(HaveOccurred()))
 	s.Eventually(func() (running []string) {
 		for part, pid := range pids {
 			if runs(pid) {
