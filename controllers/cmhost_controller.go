@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -136,6 +137,9 @@ func (r *CMHostReconciler) connect(ctx context.Context, host *v1alpha1.CMHost, k
 	switch {
 	case isNotFound(err):
 		r.fail(host, v1alpha1.ReasonSecretNotFound, fmt.Sprintf("there is no Secret %q in this namespace: create it, of type kubernetes.io/tls with tls.crt, tls.key and ca.crt", host.Spec.TLSSecretRef.Name))
+		return nil
+	case apierrors.IsForbidden(err):
+		r.fail(host, v1alpha1.ReasonSecretNotFound, fmt.Sprintf("the operator may not get the Secret %q: its role names the Secrets that it may get, add this one or name one of those", host.Spec.TLSSecretRef.Name))
 		return nil
 	case err != nil:
 		return fmt.Errorf("read the Secret %q: %w", host.Spec.TLSSecretRef.Name, err)

@@ -25,21 +25,18 @@ const (
 
 // report writes the status of a CMHost, unless it is what is there already, and says when to look again.
 func (r *CMHostReconciler) report(ctx context.Context, host *v1alpha1.CMHost, known *knownHost) (ctrl.Result, error) {
-	again := ctrl.Result{RequeueAfter: secretAge}
+	now := r.now()
 	connection, state := r.pool.Get(string(host.UID))
+	again := ctrl.Result{RequeueAfter: secretDue(known.secretRead, now, refused(state) || connection == nil)}
 	if !state.Tried {
 		return again, nil
 	}
-	if refused(state) || connection == nil {
-		again.RequeueAfter = refusedSecretAge
-	}
-	now := r.now()
 	status := hostStatusOf(host, connection, state, now)
 	if equality.Semantic.DeepEqual(host.Status, status) {
 		return again, nil
 	}
 	if wait := known.logWritten.Add(logAge).Sub(now); wait > 0 && onlyLogDiffers(host.Status, status) {
-		return ctrl.Result{RequeueAfter: wait}, nil
+		return ctrl.Result{RequeueAfter: min(wait, again.RequeueAfter)}, nil
 	}
 	if err := r.applyStatus(ctx, host, status); err != nil {
 		return again, client.IgnoreNotFound(err)
@@ -47,6 +44,14 @@ func (r *CMHostReconciler) report(ctx context.Context, host *v1alpha1.CMHost, kn
 	known.logWritten = now
 	r.announce(host, status)
 	return again, nil
+}
+
+// secretDue says how long the knowledge of a Secret is good for. A pass in between, for whatever reason, does not prolong it.
+func secretDue(read, now time.Time, refused bool) time.Duration {
+	if refused {
+		return refusedSecretAge
+	}
+	return max(secretAge-now.Sub(read), time.Second)
 }
 
 // onlyLogDiffers tells whether nothing but the log head is new, which need not be written at once.
