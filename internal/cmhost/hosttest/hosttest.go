@@ -12,10 +12,12 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"runtime"
 	"time"
 
+	"sigs.k8s.io/yaml"
+
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+	"github.com/tokenprocedures/token-procedure-operator/config/samples/host"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/load"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/server"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/store"
@@ -75,11 +77,8 @@ type run struct {
 
 // SampleCatalog is the catalogue of the local stack.
 func SampleCatalog() (*rules.Catalog, error) {
-	_, file, _, known := runtime.Caller(0)
-	if !known {
-		return nil, errors.New("the folder of the samples is not known: build tests without -trimpath")
-	}
-	return load.ReadCatalog(filepath.Join(filepath.Dir(file), "../../../config/samples/host/catalog.yaml"))
+	catalog := &rules.Catalog{}
+	return catalog, yaml.UnmarshalStrict(host.Catalog, catalog)
 }
 
 // Start starts a host that keeps its database in a folder.
