@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"sync"
@@ -84,9 +83,9 @@ func (j judged) restsOn(other judged) bool {
 }
 
 func judgeText(text string, terms signing.Terms) signing.Verdict {
-	der, err := base64.StdEncoding.Strict().DecodeString(text)
+	der, err := signing.FromText(text)
 	if err != nil {
-		return signing.Verdict{Reason: v1alpha1.ReasonMalformed, Message: "spec.signature is not base64: " + err.Error()}
+		return signing.Verdict{Reason: v1alpha1.ReasonMalformed, Message: err.Error()}
 	}
 	return signing.Judge(der, terms)
 }
@@ -149,7 +148,7 @@ func recorded(ctx context.Context, f *facts, connection *cmclient.Connection, ob
 		if revision.Digest != verdict.Digest {
 			continue
 		}
-		der, err := base64.StdEncoding.DecodeString(object.Spec.Signature)
+		der, err := signing.FromText(object.Spec.Signature)
 		if err != nil {
 			return verdict, fmt.Errorf("decode a signature that was judged: %w", err)
 		}

@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"encoding/base64"
 	"fmt"
 	"slices"
 
@@ -72,9 +71,9 @@ func (j *judge) manifest(from *source) (VerifiedProcedure, error) {
 	slices.SortFunc(from.signatures, bySignatureAge)
 	for i, signature := range from.signatures {
 		names[i] = signature.where
-		der, err := base64.StdEncoding.DecodeString(signature.Spec.Signature)
+		der, err := signing.FromText(signature.Spec.Signature)
 		if err != nil {
-			verdicts[i] = signing.Verdict{Reason: v1alpha1.ReasonMalformed, Message: "spec.signature is not base64: " + err.Error()}
+			verdicts[i] = signing.Verdict{Reason: v1alpha1.ReasonMalformed, Message: err.Error()}
 			continue
 		}
 		verdicts[i] = signing.Judge(der, terms)

@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
 	"github.com/tokenprocedures/token-procedure-operator/internal/signing/signingtest"
@@ -73,6 +75,11 @@ func TestBounds(t *testing.T) {
 		{"as many certificates of the officer as fit", craft(t, officer, nil, func(c *crafted) { c.certificates = [][]byte{many(officer.Certificate.Raw, room)} })},
 		{"as many certificates of somebody else as fit", craft(t, signingtest.New(t, "stranger"), nil, func(c *crafted) { c.certificates = [][]byte{many(c.officer.Certificate.Raw, room)} })},
 		{"a certificate as large as fits", craft(t, officer, nil, largeCertificate(officer, room))},
+		{"as many certificates with the signer's name as fit", craft(t, officer, nil, func(c *crafted) { c.certificates = lookalikes(officer.Certificate.Raw, room) })},
+		{"as many signers as fit", craft(t, officer, nil, func(c *crafted) {
+			c.signers = func(signer []byte) [][]byte { return [][]byte{many(signer, room)} }
+		})},
+		{"as many digest algorithms as fit", craft(t, officer, nil, func(c *crafted) { c.digests = many(der(tagSequence, idSHA256), room) })},
 		{"as many revocation lists as fit", craft(t, officer, nil, func(c *crafted) { c.revocations = der(tagExplicit1, many(der(tagSequence), room)) })},
 		{"as many unsigned attributes as fit", craft(t, officer, nil, func(c *crafted) { c.unsigned = der(tagExplicit1, many(attribute(idOther), room)) })},
 		{"as many signed attributes as fit", craft(t, officer, addAttributes(distinct(room/9)...), nil)},
@@ -96,12 +103,64 @@ func TestBounds(t *testing.T) {
 			t.Fatalf("%s: the input has %d bytes", c.name, len(c.signature))
 		}
 		verdict, memory, took := measured(func() signing.Verdict { return signing.Judge(c.signature, judged) })
-		record("bounds", "crafted by the test", c.name, verdict.Reason, strings.Join([]string{bytesOf(len(c.signature)) + " in", bytesOf(int(memory)) + " allocated", took.Round(time.Microsecond).String()}, ", "))
+		operations := signing.CountPublicKeyOperations(func() { signing.Judge(c.signature, judged) })
+		record("bounds", "crafted by the test", c.name, verdict.Reason, strings.Join([]string{bytesOf(len(c.signature)) + " in", bytesOf(int(memory)) + " allocated",
+			took.Round(time.Microsecond).String(), strconv.Itoa(operations) + " public-key operations"}, ", "))
+		authentic := verdict.Officer != nil
+		if operations > 1 || authentic && operations != 1 {
+			t.Errorf("%s: judging does %d public-key operations", c.name, operations)
+		}
 		if memory > memoryBound {
 			t.Errorf("%s: judging allocates %d bytes; at most %d are allowed", c.name, memory, memoryBound)
 		}
 		if took > timeBound {
 			t.Errorf("%s: judging takes %v; at most %v is allowed", c.name, took, timeBound)
+		}
+	}
+}
+
+// lookalikes are as many certificates as fit, all different, with the issuer, serial number and key of one, which is last:
+// their own signatures, which nobody looks at, differ.
+func lookalikes(certificate []byte, room int) [][]byte {
+	list := make([][]byte, room/len(certificate))
+	for i := range list {
+		list[i] = bytes.Clone(certificate)
+		list[i][len(certificate)-1] ^= byte(len(list) - 1 - i)
+	}
+	return list
+}
+
+// TestRecordedBounds compares signatures with evidence that holds the same look-alikes of the signer's certificate.
+func TestRecordedBounds(t *testing.T) {
+	officer := signingtest.New(t, "officer")
+	digest := request.DigestOf(canonical(t, employeeCard()))
+	recorded := craft(t, officer, nil, func(c *crafted) { c.certificates = lookalikes(officer.Certificate.Raw, signing.MaxBytes-2048) })
+	repeated := craftAgain(t, officer, recorded, func(c *crafted) {
+		c.certificates = slices.Repeat([][]byte{officer.Certificate.Raw}, (signing.MaxBytes-2048)/len(officer.Certificate.Raw))
+	})
+	spoilt := bytes.Clone(recorded)
+	spoilt[len(spoilt)-1] ^= 1
+	spoiltRepeated := bytes.Clone(repeated)
+	spoiltRepeated[len(spoiltRepeated)-1] ^= 1
+	for _, c := range []struct {
+		name                string
+		signature, evidence []byte
+		found               bool
+		most                int
+	}{
+		{"look-alikes on both sides", recorded, recorded, true, 1},
+		{"look-alikes on both sides, and a wrong value", spoilt, recorded, false, 4},
+		{"the same certificate again and again", repeated, repeated, true, 1},
+		{"the same certificate again and again, and a wrong value", spoiltRepeated, repeated, false, 1},
+	} {
+		var found bool
+		operations := signing.CountPublicKeyOperations(func() {
+			_, found = signing.Recorded(c.signature, digest, []signing.Evidence{{OfficerID: "officer", Signature: c.evidence}})
+		})
+		outcome := map[bool]string{true: v1alpha1.ReasonRecordedByHost, false: "not recorded"}[found]
+		record("bounds", "crafted by the test", "recorded: "+c.name, outcome, strconv.Itoa(operations)+" public-key operations")
+		if found != c.found || operations > c.most || operations == 0 {
+			t.Errorf("%s: recorded %v with %d public-key operations; want %v with 1 to %d", c.name, found, operations, c.found, c.most)
 		}
 	}
 }

@@ -5,6 +5,7 @@ package signing
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -86,19 +87,18 @@ func (r *reader) subjectKeyID() []byte {
 	return nil
 }
 
-// unreadKeyProblem says what is wrong with the key of a certificate that the register does not list or crypto/x509 does
-// not read, so that a key that no register could make good is not called unknown. It reads the key, and does nothing
-// with it.
-func unreadKeyProblem(certificate []byte) string {
+// unreadKey reads the key of a certificate that the register does not list or crypto/x509 does not read, so that a key
+// that no register could make good is not called unknown; problem says what is wrong with it. Nothing is done with it.
+func unreadKey(certificate []byte) (key crypto.PublicKey, problem string) {
 	names, err := readCertificateNames(certificate)
 	if err != nil {
-		return err.Error()
+		return nil, err.Error()
 	}
-	key, err := x509.ParsePKIXPublicKey(names.publicKeyInfo)
+	key, err = x509.ParsePKIXPublicKey(names.publicKeyInfo)
 	if err != nil {
-		return "its public key cannot be read as one of " + allowedKeys
+		return nil, "its public key cannot be read as one of " + allowedKeys
 	}
-	return keyProblem(key)
+	return key, keyProblem(key)
 }
 
 // maySign tells whether the key usage of a certificate, if it has one, lets it sign.

@@ -91,6 +91,7 @@ type crafted struct {
 	unsorted       bool     // keep the order of attributes
 	messageToSign  []byte   // instead of the attributes
 	digest         []byte   // AlgorithmIdentifier of the signer
+	digests        []byte   // elements of the set of digest algorithms
 	algorithm      []byte   // AlgorithmIdentifier of the signature
 	version        []byte
 	signerVersion  []byte
@@ -174,13 +175,17 @@ func (c *crafted) assemble(attributes, value []byte) []byte {
 		implicit = nil
 	}
 	signer := der(tagSequence, c.signerVersion, c.signerID, c.digest, implicit, c.algorithm, der(tagOctets, value), c.unsigned, c.behindSigner)
+	digests := c.digests
+	if digests == nil {
+		digests = c.digest
+	}
 	var certificates []byte
 	if c.certificates != nil {
 		certificates = der(tagExplicit0, c.certificates...)
 	}
 	body := der(tagSequence,
 		c.version,
-		der(tagSet, c.digest),
+		der(tagSet, digests),
 		der(tagSequence, c.contentType, der(tagExplicit0, c.octets), c.behindContent),
 		certificates,
 		c.revocations,

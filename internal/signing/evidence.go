@@ -47,12 +47,16 @@ func Recorded(der []byte, digest string, evidence []Evidence) (Verdict, bool) {
 			Request:        &parsed,
 			Digest:         digest,
 			CertificateDER: certificate.Raw,
-			PublicKey:      publicKeyOf(certificate),
+			PublicKey:      encodeKey(certificate.PublicKey),
 		}
 		return verdict, true
 	}
 	return Verdict{}, false
 }
+
+// maxCandidates bounds the public-key operations of one comparison: a signature can hold many certificates that its
+// signer's identifier names.
+const maxCandidates = 4
 
 // sameApproval returns the signer's certificate if a recorded signature is the same approval, else nil.
 func (s *signedData) sameApproval(recorded []byte) *x509.Certificate {
@@ -64,18 +68,30 @@ func (s *signedData) sameApproval(recorded []byte) *x509.Certificate {
 	if err != nil {
 		return nil
 	}
-	for _, mine := range s.signerCertificates() {
-		for _, theirs := range other.signerCertificates() {
-			if !bytes.Equal(mine, theirs) {
-				continue
-			}
-			certificate, err := x509.ParseCertificate(mine)
-			if err == nil && keyProblem(certificate.PublicKey) == "" && s.verify(scheme, certificate) == nil {
-				return certificate
-			}
+	candidates := commonCertificates(s.signerCertificates(), other.signerCertificates())
+	for _, candidate := range candidates[:min(len(candidates), maxCandidates)] {
+		certificate, err := x509.ParseCertificate(candidate)
+		if err == nil && keyProblem(certificate.PublicKey) == "" && s.verify(scheme, certificate) == nil {
+			return certificate
 		}
 	}
 	return nil
+}
+
+// commonCertificates lists the certificates that two signatures have in common, each once.
+func commonCertificates(mine, theirs [][]byte) [][]byte {
+	recorded := make(map[string]bool, len(theirs))
+	for _, certificate := range theirs {
+		recorded[string(certificate)] = true
+	}
+	var common [][]byte
+	for _, certificate := range mine {
+		if recorded[string(certificate)] {
+			common = append(common, certificate)
+			delete(recorded, string(certificate))
+		}
+	}
+	return common
 }
 
 // VerifyEvidence checks a signature, DER, offline: one of the officers' certificates made it, was valid at the time at

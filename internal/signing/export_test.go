@@ -24,6 +24,18 @@ func ParseSignedData(der []byte) (*Parsed, error) {
 	return &Parsed{signed.content, signed.attributes.encoded, signed.value, signed.certificates, signed.attributes.signingTime}, nil
 }
 
+// CountPublicKeyOperations tells how often a public-key operation is done while f runs.
+func CountPublicKeyOperations(f func()) int {
+	count, real := 0, publicKeyOperation
+	defer func() { publicKeyOperation = real }()
+	publicKeyOperation = func(s scheme, key crypto.PublicKey, message, value []byte) bool {
+		count++
+		return real(s, key, message, value)
+	}
+	f()
+	return count
+}
+
 // VerifyCMS is the judgement of a signature without its request: parse, find the signer in the register, verify.
 // It returns the reason of the refusal, or nothing.
 func VerifyCMS(der []byte, register *Register) string {

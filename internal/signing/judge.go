@@ -92,7 +92,7 @@ func (s *signedData) authenticate(register *Register) (*listing, []byte, *refusa
 }
 
 func refuseUnregistered(certificate []byte) *refusal {
-	if problem := unreadKeyProblem(certificate); problem != "" {
+	if _, problem := unreadKey(certificate); problem != "" {
 		return refuse(v1alpha1.ReasonWeakAlgorithm, "the signer's certificate is not allowed: %s", problem)
 	}
 	return refuse(v1alpha1.ReasonUnknownSigner, "the signer's certificate (SHA-256 fingerprint %s) is not in the CM host's register of officers: have it registered, or sign with a registered one", fingerprint(certificate))
@@ -116,7 +116,7 @@ func (s *signedData) verify(scheme scheme, certificate *x509.Certificate) *refus
 	if !bytes.Equal(scheme.sum(s.content), s.attributes.messageDigest) {
 		return refuse(v1alpha1.ReasonBadSignature, "the signed message-digest is not the %v digest of the content: the content was changed after signing; sign again", scheme.digest)
 	}
-	if !scheme.verify(certificate.PublicKey, s.attributes.encoded, s.value) {
+	if !publicKeyOperation(scheme, certificate.PublicKey, s.attributes.encoded, s.value) {
 		return refuse(v1alpha1.ReasonBadSignature, "the signature value is not an %s signature (%v) of the signed attributes by the key of the certificate of %s: it was changed, or made with another key; sign again", scheme.padding, scheme.digest, request.Shown(certificate.Subject.String()))
 	}
 	return nil

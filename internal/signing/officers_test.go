@@ -1,7 +1,10 @@
 package signing_test
 
 import (
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/json"
 	"testing"
 	"time"
@@ -113,6 +116,8 @@ func TestSharedKeys(t *testing.T) {
 	thief.Certificates = [][]byte{one.Certificate.Raw}
 	twice := one.Officer
 	twice.Certificates = append(twice.Certificates, one.Certificate.Raw)
+	unreadable := two
+	unreadable.Certificates = [][]byte{twoKeyUsages(t, one)}
 	broken := one.Officer
 	broken.Certificates = [][]byte{[]byte("no certificate"), one.Certificate.Raw}
 	for _, c := range []struct {
@@ -126,6 +131,7 @@ func TestSharedKeys(t *testing.T) {
 		{"a certificate listed for two officers", one, signingtest.Officers(one, thief), unknownReason, []string{"one, two", "none of them"}},
 		{"a key listed for two officers, first certificate", one, signingtest.Officers(one, sameKey), unknownReason, []string{"one, two", "none of them"}},
 		{"a key listed for two officers, second certificate", sameKey, signingtest.Officers(one, sameKey), unknownReason, []string{"one, two", "none of them"}},
+		{"a key listed for two officers, once in a certificate that cannot be read", one, signingtest.Officers(one, unreadable), unknownReason, []string{"one, two", "none of them"}},
 		{"another key of an officer whose first is shared", renewed, signingtest.Officers(one, renewed, sameKey), acceptedReason, nil},
 		{"a renewed certificate", renewed, signingtest.Officers(one, renewed), acceptedReason, nil},
 		{"the old certificate beside a renewed one", one, signingtest.Officers(one, renewed), acceptedReason, nil},
@@ -138,6 +144,22 @@ func TestSharedKeys(t *testing.T) {
 		judged := terms(c.register...)
 		expect(t, "officers", "Sign", c.name, signing.Judge(c.signer.Sign(t, employeeCard(), now), judged), c.reason, c.mentions...)
 	}
+}
+
+// twoKeyUsages is a certificate with the key of an officer that crypto/x509 makes but does not read.
+func twoKeyUsages(t *testing.T, officer signingtest.Officer) []byte {
+	t.Helper()
+	template := *officer.Certificate
+	usage := pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 15}, Value: der(0x03, []byte{7, 0x80})}
+	template.ExtraExtensions = []pkix.Extension{usage, usage}
+	raw, err := x509.CreateCertificate(rand.Reader, &template, &template, officer.Key.Public(), officer.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x509.ParseCertificate(raw); err == nil {
+		t.Fatal("crypto/x509 reads a certificate with two key usages")
+	}
+	return raw
 }
 
 // TestImpostors have certificates that look like an officer's.

@@ -3,9 +3,11 @@ package signing_test
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,6 +88,40 @@ func TestSamplesAreGood(t *testing.T) {
 	list := samples(t)
 	for _, s := range list {
 		expect(t, "properties", s.program, "the committed sample "+s.name, signing.Judge(s.signature, sampleTerms(list)), acceptedReason)
+	}
+}
+
+// TestFromText reads signatures as manifests have them.
+func TestFromText(t *testing.T) {
+	der := samples(t)[0].signature
+	for len(der)%3 != 1 {
+		der = append(der, 0)
+	}
+	text := base64.StdEncoding.EncodeToString(der) // ends in ==, and four bits before it are zero
+	limit := base64.StdEncoding.EncodeToString(make([]byte, signing.MaxBytes))
+	for _, c := range []struct{ name, text, mention string }{
+		{"as base64 -w0 writes it", text, ""},
+		{"of 32 KiB", limit, ""},
+		{"empty", "", ""}, // no DER either
+		{"with a line end behind it", text + "\n", "line end"},
+		{"in lines of 64 characters", text[:64] + "\n" + text[64:], "line end"},
+		{"in lines of DOS", text[:64] + "\r\n" + text[64:], "line end"},
+		{"with a blank", text[:64] + " " + text[64:], "not base64"},
+		{"without its end", text[:len(text)-1], "not base64"},
+		{"with other bits behind the last byte", text[:len(text)-3] + string(text[len(text)-3]+1) + "==", "not base64"},
+		{"in the alphabet for URLs", strings.Replace(text, "/", "_", 1), "not base64"},
+		{"with something behind it", text + "AAAA", "not base64"},
+		{"of 32 KiB and more", limit + "AAAA", "43696 characters; at most 43692"},
+	} {
+		read, err := signing.FromText(c.text)
+		outcome, message := "(read)", ""
+		if err != nil {
+			outcome, message = malformedReason, err.Error()
+		}
+		record("text", "crafted by the test", "base64 "+c.name, outcome, message)
+		if c.mention == "" && (err != nil || base64.StdEncoding.EncodeToString(read) != c.text) || c.mention != "" && (err == nil || !strings.Contains(err.Error(), c.mention)) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.mention)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@
 package signing
 
 import (
+	"crypto"
 	"crypto/x509"
 	"maps"
 	"slices"
@@ -32,7 +33,7 @@ type Register struct {
 type listing struct {
 	officer     *Officer
 	certificate *x509.Certificate
-	// publicKey is as publicKeyOf encodes it; empty if the key is not allowed.
+	// publicKey is as encodeKey encodes it; empty if the key is not allowed.
 	publicKey []byte
 	// weakness says why the key is not allowed; empty if it is.
 	weakness string
@@ -70,24 +71,26 @@ func NewRegister(officers []Officer, tree domains.Tree) *Register {
 func newListing(officer *Officer, der []byte) *listing {
 	listed := &listing{officer: officer}
 	certificate, err := x509.ParseCertificate(der)
-	switch {
-	case err != nil && unreadKeyProblem(der) != "":
-		listed.weakness = unreadKeyProblem(der)
-	case err != nil:
-		listed.problem = "the register lists it, but it cannot be read: " + request.Shown(err.Error())
-	case keyProblem(certificate.PublicKey) != "":
-		listed.weakness = keyProblem(certificate.PublicKey)
-	default:
-		listed.certificate, listed.publicKey = certificate, publicKeyOf(certificate)
+	if err != nil {
+		key, problem := unreadKey(der)
+		if listed.weakness = problem; problem == "" {
+			listed.publicKey = encodeKey(key)
+			listed.problem = "the register lists it, but it cannot be read: " + request.Shown(err.Error())
+		}
+		return listed
+	}
+	if listed.weakness = keyProblem(certificate.PublicKey); listed.weakness == "" {
+		listed.certificate, listed.publicKey = certificate, encodeKey(certificate.PublicKey)
 	}
 	return listed
 }
 
-// publicKeyOf encodes the key of a certificate anew, so that equal keys are equal bytes. The key is an allowed one.
-func publicKeyOf(certificate *x509.Certificate) []byte {
-	encoded, err := x509.MarshalPKIXPublicKey(certificate.PublicKey)
+// encodeKey encodes an allowed key anew, so that equal keys are equal bytes. crypto/x509 can encode every allowed key; were
+// there one that it cannot, none would be returned, and two signatures without a key count once.
+func encodeKey(key crypto.PublicKey) []byte {
+	encoded, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
-		return certificate.RawSubjectPublicKeyInfo // not reached: every allowed key can be encoded
+		return nil
 	}
 	return encoded
 }

@@ -22,6 +22,10 @@
 package signing
 
 import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
@@ -77,4 +81,20 @@ type Verdict struct {
 // Verified tells whether an officer who may sign made the signature, or the host has recorded that one did.
 func (v Verdict) Verified() bool {
 	return v.Reason == v1alpha1.ReasonOfficerSignature || v.Reason == v1alpha1.ReasonRecordedByHost
+}
+
+// FromText reads a signature, DER, as a ProcedureSignature holds it: base64 on one line. It is as strict as the API
+// server, and refuses bits behind the last byte too, so that no signature can be written in two ways.
+func FromText(text string) ([]byte, error) {
+	if limit := base64.StdEncoding.EncodedLen(MaxBytes); len(text) > limit {
+		return nil, fmt.Errorf("spec.signature has %d characters; at most %d are allowed", len(text), limit)
+	}
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, errors.New("spec.signature has a line end; expected base64 on one line, as `base64 -w0` writes it")
+	}
+	der, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return nil, fmt.Errorf("spec.signature is not base64: %w; expected the DER output as `base64 -w0` writes it", err)
+	}
+	return der, nil
 }
