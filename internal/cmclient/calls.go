@@ -3,6 +3,7 @@ package cmclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
@@ -10,6 +11,9 @@ import (
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
 )
+
+// historyTimeout bounds reading all pages of a history. It is below the time that a reconcile has.
+const historyTimeout = 30 * time.Second
 
 // Revision is one revision that the host holds or held, with its evidence. It is immutable.
 type Revision struct {
@@ -53,7 +57,21 @@ func (c *Connection) Put(ctx context.Context, name, digest string, canonical []b
 	if c.index.end(name, &entry, created) {
 		c.reread(ctx, name)
 	}
+	if !created {
+		return entry, c.confirm(ctx, name, entry)
+	}
 	return entry, nil
+}
+
+// confirm reads what the host says that it has accepted before, of which it has told nothing.
+func (c *Connection) confirm(ctx context.Context, name string, entry Entry) error {
+	if _, err := c.refreshOne(ctx, name); err != nil {
+		return AsFailure(err)
+	}
+	if held, _ := c.Entry(name); held.Revision < entry.Revision {
+		return wrongContent("putTokenProcedure", "revision %d of %q, confirmed by the host, which has revision %d", entry.Revision, name, held.Revision)
+	}
+	return nil
 }
 
 // cannotSubmit says why nothing is sent now.
@@ -82,6 +100,9 @@ func (c *Connection) submissionFailed(ctx context.Context, name string, err erro
 		failure := AsFailure(err)
 		c.forbid(failure)
 		return failure
+	case IsRefusal(err, ProblemAudienceMismatch):
+		c.catchUpAgain()
+		return &Failure{Reason: v1alpha1.ReasonAudienceMismatch, Message: "the CM host says that it is another one than when it was asked last: it is asked again. " + Clean(err.Error())}
 	case IsRefusal(err, ProblemStaleRevision), IsRefusal(err, ProblemRevisionConflict):
 		c.reread(ctx, name)
 		return err
@@ -114,9 +135,7 @@ func (c *Connection) reread(ctx context.Context, name string) {
 	changed, err := c.refreshOne(ctx, name)
 	if err != nil {
 		c.config.Log.Info("a procedure could not be read again", "procedure", name, "error", err.Error())
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.breakFeed()
+		c.catchUpAgain()
 		return
 	}
 	if changed {
@@ -124,14 +143,40 @@ func (c *Connection) reread(ctx context.Context, name string) {
 	}
 }
 
-// Content is what the host holds under a name now, with its content and evidence. It is asked for once per revision.
+// catchUpAgain breaks the feed, so that everything is caught up with.
+func (c *Connection) catchUpAgain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.breakFeed()
+}
+
+// Content is what the host holds under a name now, with its content and evidence. It is asked for once per revision,
+// however many ask at the same time.
 func (c *Connection) Content(ctx context.Context, name string) (Revision, error) {
 	entry, found := c.Entry(name)
 	key := contentKey{name, entry.Revision, entry.Digest, entry.AcceptedAt.UnixNano()}
 	if cached, hit := c.contents.Get(key); found && entry.Revision > 0 && hit {
 		return cached.(Revision), nil
 	}
-	procedure, err := c.client.procedure(ctx, name)
+	read, err := c.shared(ctx, fmt.Sprint("content ", key), func() (any, error) { return c.readContent(name) })
+	if err != nil {
+		return Revision{}, err
+	}
+	return read.(Revision), nil
+}
+
+// shared reads for all who ask for the same at the same time. What is read ends with the connection, not with one of them.
+func (c *Connection) shared(ctx context.Context, key string, read func() (any, error)) (any, error) {
+	select {
+	case result := <-c.reads.DoChan(key, read):
+		return result.Val, result.Err
+	case <-ctx.Done():
+		return nil, AsFailure(ctx.Err())
+	}
+}
+
+func (c *Connection) readContent(name string) (Revision, error) {
+	procedure, err := c.client.procedure(c.life, name)
 	if err != nil {
 		return Revision{}, err
 	}
@@ -161,6 +206,16 @@ func (c *Connection) History(ctx context.Context, name string) ([]Revision, erro
 	if cached, hit := c.histories.Get(key); hit {
 		return cached.([]Revision), nil
 	}
+	read, err := c.shared(ctx, fmt.Sprint("history ", key), func() (any, error) { return c.readHistory(name, key) })
+	if err != nil {
+		return nil, err
+	}
+	return read.([]Revision), nil
+}
+
+func (c *Connection) readHistory(name string, key contentKey) ([]Revision, error) {
+	ctx, cancel := context.WithTimeout(c.life, historyTimeout)
+	defer cancel()
 	var history []Revision
 	after := int64(0)
 	for range 64 {

@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"time"
@@ -57,7 +58,7 @@ func NewClient(url string, tlsConfig *tls.Config, observe Observe) (*Client, err
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	api, err := cmhostv1.NewClient(strings.TrimSuffix(url, "/"), cmhostv1.WithHTTPClient(doer))
+	api, err := cmhostv1.NewClient(strings.TrimSuffix(url, "/"), cmhostv1.WithHTTPClient(doer), cmhostv1.WithRequestEditorFn(propagate))
 	if err != nil {
 		return nil, fmt.Errorf("spec.url %q: %w", url, err)
 	}
@@ -109,7 +110,11 @@ func (c *Client) do(ctx context.Context, exchange call) (status int, etag string
 // try makes one attempt at a call and returns the status and the ETag. Whatever is not the expected answer is a *Failure or a *Refusal.
 func (c *Client) try(ctx context.Context, exchange call) (status int, etag string, err error) {
 	started := time.Now()
-	defer func() { c.observe(exchange.operation, resultOf(err), time.Since(started)) }()
+	ctx, end := traced(ctx, exchange.operation)
+	defer func() {
+		end(resultOf(err))
+		c.observe(exchange.operation, resultOf(err), time.Since(started))
+	}()
 	if exchange.timeout == 0 {
 		exchange.timeout = callTimeout
 	}
@@ -183,7 +188,7 @@ func resultOf(err error) string {
 	var failure *Failure
 	switch {
 	case err == nil:
-		return "ok"
+		return resultOK
 	case errors.As(err, &refusal):
 		return refusal.Type
 	case errors.As(err, &failure):
@@ -270,10 +275,26 @@ func (c *Client) logEntry(ctx context.Context, index int64) (entry cmhostv1.LogE
 // changes asks what changed behind a cursor, waiting at the host for as long as nothing does.
 func (c *Client) changes(ctx context.Context, after string, wait time.Duration) (changes cmhostv1.Changes, err error) {
 	seconds := int(wait / time.Second)
-	_, _, err = c.do(ctx, call{operation: "watchChanges", once: wait > 0, timeout: wait + callTimeout, into: &changes, send: func(ctx context.Context) (*http.Response, error) {
+	_, _, err = c.do(ctx, call{operation: watchChanges, once: wait > 0, timeout: wait + callTimeout, into: &changes, send: func(ctx context.Context) (*http.Response, error) {
+		if wait > 0 {
+			ctx = onOneConnection(ctx)
+		}
 		return c.api.WatchChanges(ctx, &cmhostv1.WatchChangesParams{After: ifSet(after), Wait: &seconds})
 	}})
 	return changes, err
+}
+
+// onOneConnection ends a call that net/http sends again by itself because its connection broke: that the host went away
+// must be heard of.
+func onOneConnection(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	taken := false
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+		if taken {
+			cancel()
+		}
+		taken = true
+	}})
 }
 
 func ifSet(value string) *string {

@@ -3,13 +3,16 @@ package cmclient
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	"k8s.io/utils/lru"
 
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/rules"
 )
 
@@ -31,6 +34,9 @@ type Config struct {
 	Log *slog.Logger
 	// LongestBackOff bounds the time between two attempts; 30 s if zero.
 	LongestBackOff time.Duration
+	// FirstAnswer is how long a host may take to say everything for the first time before it counts as one that cannot be
+	// used, so that nobody waits for it; 20 s if zero. It is still read then.
+	FirstAnswer time.Duration
 }
 
 // State is how a connection stands. It is immutable.
@@ -70,9 +76,12 @@ type Connection struct {
 
 	contents  *lru.Cache
 	histories *lru.Cache
+	reads     singleflight.Group // of contents and histories
 
-	cancel context.CancelFunc
-	done   chan struct{}
+	life    context.Context // ends with Close
+	cancel  context.CancelFunc
+	overdue *time.Timer
+	done    chan struct{}
 }
 
 // Connect begins to connect. The connection lives until Close.
@@ -82,6 +91,9 @@ func Connect(config Config) (*Connection, error) {
 	}
 	if config.LongestBackOff == 0 {
 		config.LongestBackOff = 30 * time.Second
+	}
+	if config.FirstAnswer == 0 {
+		config.FirstAnswer = 20 * time.Second
 	}
 	c := &Connection{
 		config:       config,
@@ -106,15 +118,31 @@ func Connect(config Config) (*Connection, error) {
 	}
 	c.client = client
 	c.state.Store(&State{})
-	ctx, cancel := context.WithCancel(context.Background())
-	c.cancel = cancel
-	go c.run(ctx)
+	c.life, c.cancel = context.WithCancel(context.Background())
+	c.overdue = time.AfterFunc(config.FirstAnswer, c.notTriedYet)
+	go c.run(c.life)
 	return c, nil
+}
+
+// notTriedYet reports a host that is not read to its end.
+func (c *Connection) notTriedYet() {
+	c.mu.Lock()
+	if c.State().Tried {
+		c.mu.Unlock()
+		return
+	}
+	failure := &Failure{Reason: v1alpha1.ReasonUnreachable, Message: fmt.Sprintf(
+		"the CM host has not said everything within %v and is still being read: check the host and the network", c.config.FirstAnswer)}
+	state := State{Tried: true, Failure: failure}
+	c.swap(state)
+	c.mu.Unlock()
+	c.config.Notify(state, Change{Availability: true, Host: true})
 }
 
 // Close ends the connection and waits for it.
 func (c *Connection) Close() {
 	c.cancel()
+	c.overdue.Stop()
 	<-c.done
 	c.client.Close()
 }

@@ -117,6 +117,9 @@ type submissions struct {
 	early    int // changes that were seen while a submission was under way: its own, or somebody else's
 }
 
+// maxName is the longest name of a procedure, in bytes.
+const maxName = 512
+
 func newIndex() *index {
 	return &index{entries: map[string]Entry{}, stamps: map[string]uint64{}, own: map[string]*submissions{}, ranges: &rules.SerialRanges{}, overlapping: map[string]bool{}}
 }
@@ -245,6 +248,21 @@ func (x *index) echo(name string) bool {
 		delete(x.own, name)
 	}
 	return true
+}
+
+// unseen are the procedures of which the host accepted a submission before the stamp, but has said no change since. No
+// change appears late, so a feed that says after the stamp that nothing changed shows that the host has lost them.
+func (x *index) unseen(since uint64) (names []string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for name, own := range x.own {
+		if own.underWay == 0 && x.stamps[name] < since {
+			names = append(names, name)
+			delete(x.own, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // store keeps what was read from the host since the stamp; nil means that the host has nothing. fresh is false where

@@ -3,6 +3,7 @@ package cmclient
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,6 +20,10 @@ const (
 	headAge = time.Second
 	// maxPages bounds a listing: ten million procedures.
 	maxPages = 20_000
+	// maxCatchUp bounds how many pages of changes are caught up with: what changed more than that is listed.
+	maxCatchUp = 64
+	// restless is the pause before a feed is asked again that says at once that nothing changed, instead of waiting.
+	restless = time.Second
 )
 
 // session reads everything that changed since the last session, or all of it, and then follows the feed until it breaks.
@@ -53,11 +58,12 @@ func (c *Connection) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	snapshot, changed, err := c.readPolicy(ctx, snapshot)
-	if err != nil {
+	// The policy comes last: what changes after it was read is behind the cursor.
+	if err := c.readProcedures(ctx); err != nil {
 		return err
 	}
-	if err := c.readProcedures(ctx); err != nil {
+	snapshot, changed, err := c.readPolicy(ctx, snapshot)
+	if err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -146,10 +152,9 @@ func (c *Connection) readPolicy(ctx context.Context, snapshot Snapshot) (Snapsho
 
 // readProcedures catches up from the cursor, or reads the whole list where there is none or the host has forgotten it.
 func (c *Connection) readProcedures(ctx context.Context) error {
-	for c.cursor != "" {
-		page, err := c.client.changes(ctx, c.cursor, 0)
+	for pages := 0; c.cursor != "" && pages < maxCatchUp; pages++ {
+		page, err := c.changes(ctx, 0)
 		if IsRefusal(err, ProblemCursorGone) {
-			c.cursor = ""
 			break
 		}
 		if err != nil {
@@ -163,13 +168,26 @@ func (c *Connection) readProcedures(ctx context.Context) error {
 			return nil
 		}
 	}
+	c.cursor = ""
 	return c.readList(ctx)
+}
+
+// changes asks what changed behind the cursor. A host whose cursor leads nowhere is none.
+func (c *Connection) changes(ctx context.Context, wait time.Duration) (cmhostv1.Changes, error) {
+	page, err := c.client.changes(ctx, c.cursor, wait)
+	if err == nil && (page.Next == "" || page.Next == c.cursor && len(page.Items) > 0) {
+		err = wrongContent("watchChanges", "%d changes, and the cursor %q after %q", len(page.Items), page.Next, c.cursor)
+	}
+	return page, err
 }
 
 // readList reads the whole list and begins to follow the feed from before it.
 func (c *Connection) readList(ctx context.Context) error {
 	since := c.index.now()
 	now, err := c.client.changes(ctx, "", 0)
+	if err == nil && now.Next == "" {
+		err = wrongContent("watchChanges", "no cursor")
+	}
 	if err != nil {
 		return err
 	}
@@ -180,9 +198,12 @@ func (c *Connection) readList(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if len(page.Items) > pageSize {
+			return wrongContent("listTokenProcedures", "%d procedures in a page of at most %d", len(page.Items), pageSize)
+		}
 		for _, summary := range page.Items {
 			entry := entryOfSummary(summary)
-			if !entry.valid() {
+			if !entry.valid() || len(summary.Name) > maxName {
 				return wrongContent("listTokenProcedures", "procedure %q with revision %d, digest %q, state %q", summary.Name, summary.Revision, summary.Digest, summary.State)
 			}
 			listing[summary.Name] = entry
@@ -209,7 +230,8 @@ func (c *Connection) follow(ctx context.Context) error {
 		if headUnknown {
 			wait = headAge
 		}
-		page, err := c.client.changes(ctx, c.cursor, wait)
+		asked, submitted := time.Now(), c.index.now()
+		page, err := c.changes(ctx, wait)
 		if IsRefusal(err, ProblemCursorGone) {
 			c.cursor = ""
 			return &Failure{Reason: v1alpha1.ReasonUnreachable, Message: "the CM host has forgotten where we were in its changes: everything is read again"}
@@ -217,7 +239,8 @@ func (c *Connection) follow(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := c.takeOver(ctx, page); err != nil {
+		answered := time.Now()
+		if err := c.takeOver(ctx, page, submitted); err != nil {
 			return err
 		}
 		headUnknown = headUnknown || len(page.Items) > 0
@@ -228,17 +251,20 @@ func (c *Connection) follow(ctx context.Context) error {
 			headUnknown, headSeen = false, time.Now()
 		}
 		c.report()
-		if len(page.Items) > 0 {
-			c.sleep(ctx, gather)
+		switch {
+		case len(page.Items) > 0: // a host that never stops to change has us at work half of the time
+			c.sleep(ctx, max(gather, time.Since(answered)))
+		case answered.Sub(asked) < wait/2:
+			c.sleep(ctx, restless)
 		}
 	}
 }
 
-// takeOver reads again what a page of changes names.
-func (c *Connection) takeOver(ctx context.Context, page cmhostv1.Changes) error {
+// takeOver reads again what a page of changes names. submitted is a stamp from before the page was asked for.
+func (c *Connection) takeOver(ctx context.Context, page cmhostv1.Changes, submitted uint64) error {
 	if slices.ContainsFunc(page.Items, func(item cmhostv1.Change) bool { return item.Kind != cmhostv1.ChangeKindTokenProcedure }) {
 		before := c.State().Snapshot
-		snapshot, changed, err := c.readPolicy(ctx, *before)
+		snapshot, changed, err := c.readPolicy(ctx, before.without(page.Items))
 		if err != nil {
 			return err
 		}
@@ -248,6 +274,11 @@ func (c *Connection) takeOver(ctx context.Context, page cmhostv1.Changes) error 
 	}
 	if err := c.refresh(ctx, page.Items); err != nil {
 		return err
+	}
+	if len(page.Items) == 0 {
+		if err := c.refreshAll(ctx, c.index.unseen(submitted)); err != nil {
+			return err
+		}
 	}
 	c.unreported.Ranges = append(c.unreported.Ranges, c.index.takeOverlapping()...)
 	c.cursor = page.Next
@@ -278,7 +309,12 @@ func (c *Connection) refresh(ctx context.Context, items []cmhostv1.Change) error
 	if len(names) > 16+c.index.length()/50 {
 		return c.readList(ctx)
 	}
-	for name := range names {
+	return c.refreshAll(ctx, slices.Sorted(maps.Keys(names)))
+}
+
+// refreshAll reads some procedures again.
+func (c *Connection) refreshAll(ctx context.Context, names []string) error {
+	for _, name := range names {
 		changed, err := c.refreshOne(ctx, name)
 		if err != nil {
 			return err

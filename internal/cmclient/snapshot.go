@@ -73,6 +73,22 @@ func (s Snapshot) withPolicy(officers []signing.Officer, catalog *rules.Catalog)
 	return s
 }
 
+// without is the snapshot without the ETags of what some changes name: a host that has changed it must not be asked
+// whether it is still the same.
+func (s *Snapshot) without(changes []cmhostv1.Change) Snapshot {
+	without := *s
+	for _, change := range changes {
+		switch change.Kind {
+		case cmhostv1.ChangeKindOfficer:
+			without.officersTag = ""
+		case cmhostv1.ChangeKindTokenProcedure:
+		default:
+			without.catalogTag = ""
+		}
+	}
+	return without
+}
+
 // validOfficers refuses a register whose values would spoil a status.
 func validOfficers(officers []signing.Officer) error {
 	for _, officer := range officers {
