@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -45,8 +46,12 @@ func (r *TokenProcedureReconciler) act(ctx context.Context, f *facts, p plan) (l
 // secure sets the finalizers that keep the object, and the CMHost that it needs, until the procedure is closed. They are
 // there before anything is submitted.
 func (r *TokenProcedureReconciler) secure(ctx context.Context, f *facts) error {
-	if err := r.addFinalizer(ctx, f.object); err != nil || f.host.object == nil || f.host.object.DeletionTimestamp != nil {
+	if err := r.addFinalizer(ctx, f.object); err != nil {
 		return err
+	}
+	f.log(ctx).Info("finalizer set")
+	if f.host.object == nil || f.host.object.DeletionTimestamp != nil {
+		return nil
 	}
 	host := f.host.object.DeepCopy()
 	if err := r.addFinalizer(ctx, host); err != nil {
@@ -71,6 +76,7 @@ func (r *TokenProcedureReconciler) release(ctx context.Context, f *facts, why st
 	if err := r.Client.Patch(ctx, f.object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return client.IgnoreNotFound(err)
 	}
+	f.log(ctx).Info("finalizer taken away", "deleting", f.deleting(), "why", why)
 	if f.deleting() {
 		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, eventReleased, "Release", "the object can go: %s", why)
 	}
@@ -92,6 +98,7 @@ func (r *TokenProcedureReconciler) submit(ctx context.Context, f *facts, p plan)
 	}
 	tookOver := f.host.entry != nil && f.host.entry.Revision == 0
 	entry, err := put(ctx, connection, f.name(), p)
+	logSubmission(f.log(ctx).WithValues("revision", p.wanted.Revision, "digest", p.digest), p.signers, err)
 	if err != nil {
 		f.attempt = attemptOf(err)
 		if f.attempt.refusal != nil {
@@ -106,6 +113,24 @@ func (r *TokenProcedureReconciler) submit(ctx context.Context, f *facts, p plan)
 	f.host.entry, f.host.content, f.tookOver = &entry, nil, tookOver
 	f.submitted = true
 	r.wakeSuperseded(f)
+}
+
+// logSubmission notes how a submission ended, without the host's words.
+func logSubmission(log logr.Logger, signers []signatureFacts, err error) {
+	var officers []string
+	for _, signer := range signers {
+		officers = append(officers, signer.verdict.Officer.ID)
+	}
+	log = log.WithValues("officers", officers)
+	if refusal, ok := errors.AsType[*cmclient.Refusal](err); ok {
+		log.Info("request refused by the CM host", "problem", refusal.Type, "reason", refusal.Reason)
+		return
+	}
+	if err != nil {
+		log.Info("request not taken by the CM host", "reason", cmclient.AsFailure(err).Reason)
+		return
+	}
+	log.Info("request accepted by the CM host")
 }
 
 func put(ctx context.Context, connection *cmclient.Connection, name string, p plan) (cmclient.Entry, error) {

@@ -168,7 +168,7 @@ func (r *CMHostReconciler) fail(host *v1alpha1.CMHost, reason, message string) {
 func (r *CMHostReconciler) config(host *v1alpha1.CMHost, certificates *tls.Config) cmclient.Config {
 	identity := &v1alpha1.CMHost{}
 	identity.Namespace, identity.Name, identity.UID = host.Namespace, host.Name, host.UID
-	log := slog.New(logr.ToSlogHandler(ctrl.Log.WithName("cmclient"))).With("namespace", host.Namespace, "cmHost", host.Name)
+	log := slog.New(logr.ToSlogHandler(ctrl.Log.WithName("cmclient"))).With("namespace", host.Namespace, "host", host.Name)
 	config := cmclient.Config{
 		URL: host.Spec.URL, Audience: host.Spec.Audience, TLS: certificates,
 		AcceptedHead: host.Annotations[v1alpha1.AnnotationAcceptLogHead],
@@ -211,5 +211,5 @@ func (r *CMHostReconciler) SetupWithManager(mgr ctrl.Manager, options Options) e
 		Watches(&v1alpha1.TokenProcedure{}, r.Waker.hostOfProcedure()).
 		WatchesRawSource(r.Waker.hosts).
 		WithOptions(options.controller(options.HostWorkers)).
-		Complete(r)
+		Complete(traced("CMHost", r))
 }

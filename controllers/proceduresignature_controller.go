@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -117,7 +118,23 @@ func (r *ProcedureSignatureReconciler) report(ctx context.Context, object *v1alp
 	if equality.Semantic.DeepEqual(object.Status, status) {
 		return nil
 	}
-	return client.IgnoreNotFound(r.applyStatus(ctx, object, status))
+	if err := r.applyStatus(ctx, object, status); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	logReport(signatureLog(ctx, object, p), object.Status.Conditions, status.Conditions)
+	return nil
+}
+
+// signatureLog has the keys of its procedure's log, so that a signature is part of that story.
+func signatureLog(ctx context.Context, object *v1alpha1.ProcedureSignature, p signaturePlan) logr.Logger {
+	log := ctrl.LoggerFrom(ctx).WithValues("procedure", object.Spec.ProcedureRef.Name, "generation", object.Generation)
+	if signed := p.verdict.Request; signed != nil {
+		log = log.WithValues("revision", signed.Revision, "digest", p.verdict.Digest)
+	}
+	if officer := p.verdict.Officer; officer != nil {
+		log = log.WithValues("officer", officer.ID)
+	}
+	return log
 }
 
 func (r *ProcedureSignatureReconciler) applyStatus(ctx context.Context, object *v1alpha1.ProcedureSignature, status v1alpha1.ProcedureSignatureStatus) error {
@@ -152,5 +169,5 @@ func (r *ProcedureSignatureReconciler) SetupWithManager(mgr ctrl.Manager, option
 		Watches(&v1alpha1.CMHost{}, r.Waker.signaturesOfHost()).
 		WatchesRawSource(r.Waker.signatures).
 		WithOptions(options.controller(options.SignatureWorkers)).
-		Complete(r)
+		Complete(traced("ProcedureSignature", r))
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
@@ -48,6 +50,8 @@ func (r *TokenProcedureReconciler) report(ctx context.Context, f *facts, p plan)
 	if err := r.applyStatus(ctx, f.object, status); err != nil {
 		return client.IgnoreNotFound(err)
 	}
+	r.metrics.reported(f, &before, &status, r.now())
+	logReport(f.log(ctx), before.Conditions, status.Conditions)
 	r.announce(f, before.Conditions, status.Conditions)
 	r.announceWarnings(f, before.Warnings, status.Warnings)
 	return nil
@@ -86,6 +90,20 @@ func convert(from, to any) error {
 		return fmt.Errorf("convert a status: %w", err)
 	}
 	return nil
+}
+
+// log is the log of one procedure: all lines have the same keys, so that it can be followed through.
+func (f *facts) log(ctx context.Context) logr.Logger {
+	return ctrl.LoggerFrom(ctx).WithValues("procedure", f.object.Name, "generation", f.object.Generation, "revision", f.revision(), "digest", f.digest,
+		"host", f.object.Spec.CMHostRef.Name)
+}
+
+// logReport notes what a report says of Ready, unless the last one of this generation said so too.
+func logReport(log logr.Logger, before, after []metav1.Condition) {
+	was, is := findCondition(before, v1alpha1.ConditionReady), findCondition(after, v1alpha1.ConditionReady)
+	if was == nil || was.Reason != is.Reason || was.Status != is.Status || was.ObservedGeneration != is.ObservedGeneration {
+		log.Info("status reported", "ready", is.Status, "reason", is.Reason)
+	}
 }
 
 // troubles are the reasons of Ready that a person should hear of when they come and go.

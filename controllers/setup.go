@@ -74,8 +74,8 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	if err := indexFields(ctx, mgr); err != nil {
 		return err
 	}
-	metrics := newMetrics(mgr.GetClient())
 	pool := cmclient.NewPool()
+	metrics := newMetrics(mgr.GetClient(), pool, options.Now)
 	judge := newJudge(metrics.verified)
 	waker := newWaker(mgr.GetClient(), judge)
 	gatherer := &gatherer{client: mgr.GetClient(), pool: pool, judge: judge, checks: newStaticChecks(), now: options.Now}
@@ -87,7 +87,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	}
 	signatures := &ProcedureSignatureReconciler{Client: mgr.GetClient(), Waker: waker, gatherer: gatherer, now: options.Now}
 	procedures := &TokenProcedureReconciler{
-		Client: mgr.GetClient(), Recorder: recorder, Waker: waker, gatherer: gatherer, refusals: newRefusals(), now: options.Now,
+		Client: mgr.GetClient(), Recorder: recorder, Waker: waker, gatherer: gatherer, refusals: newRefusals(), now: options.Now, metrics: metrics,
 		backOff: flowcontrol.NewBackOffWithJitter(500*time.Millisecond, longestBackOff, 0.5),
 	}
 	ready := &readiness{reader: mgr.GetClient(), cache: mgr.GetCache(), pool: pool, elected: mgr.Elected()}

@@ -26,6 +26,7 @@ type TokenProcedureReconciler struct {
 	gatherer *gatherer
 	refusals *refusals
 	backOff  *flowcontrol.Backoff
+	metrics  *metrics
 	now      func() time.Time
 }
 
@@ -110,5 +111,5 @@ func (r *TokenProcedureReconciler) SetupWithManager(mgr ctrl.Manager, options Op
 		Watches(&v1alpha1.CMHost{}, r.Waker.proceduresOfHost()).
 		WatchesRawSource(r.Waker.procedures).
 		WithOptions(options.controller(options.ProcedureWorkers)).
-		Complete(r)
+		Complete(traced("TokenProcedure", r))
 }
