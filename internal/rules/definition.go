@@ -11,6 +11,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"sigs.k8s.io/yaml"
@@ -24,6 +25,7 @@ type definition struct {
 	structural *schema.Structural
 	schema     validation.SchemaValidator
 	rules      *cel.Validator
+	spec       *node
 }
 
 // definitions are the embedded definitions by kind. They cannot fail to compile in a program whose tests ran, so that
@@ -88,9 +90,15 @@ func compile(crd *apiextensionsv1.CustomResourceDefinition) (*definition, error)
 	if err != nil {
 		return nil, err
 	}
+	spec := structural.Properties["spec"]
+	compiled, err := compileNode(&spec, model.SchemaDeclType(&spec, false))
+	if err != nil {
+		return nil, fmt.Errorf("spec: %w", err)
+	}
 	return &definition{
 		structural: structural,
 		schema:     schemaValidator,
 		rules:      cel.NewValidator(structural, true, celconfig.PerCallLimit),
+		spec:       compiled,
 	}, nil
 }

@@ -154,6 +154,15 @@ func TestValidateRequest(t *testing.T) {
 	expectSummaries(t, ValidateRequest(request.Request{}), "spec.procedure.name: Invalid", "spec.revision: Invalid", "spec: Invalid")
 }
 
+func BenchmarkValidateRequest(b *testing.B) {
+	r := request.New("cm.example.com", 1, smartCard())
+	for b.Loop() {
+		if findings := ValidateRequest(r); len(findings) > 0 {
+			b.Fatal(findings)
+		}
+	}
+}
+
 func TestCheckName(t *testing.T) {
 	for _, name := range []string{"A", "9", "Müller & Söhne (A/B)", "漢字", "O'Neill, Ltd.", "a..b", "x\u0000y", "", " a", "a ", ".a", strings.Repeat("a", 128), strings.Repeat("a", 129), "\u212bngström", "a\u200bb", "a/b"} {
 		valid := map[string]bool{"A": true, "9": true, "漢字": true, "O'Neill, Ltd.": true, strings.Repeat("a", 128): true}[name]

@@ -23,32 +23,24 @@ type Head struct {
 	Hash   string
 }
 
+// noHash is the hash of an entry that has none yet, where RFC 8785 has it. Of all members of an entry only action and
+// digest come before it; their values hold no quotation marks, so the first such text is the member.
+const noHash = `"hash":"",`
+
 // Link makes an entry the next one of a chain: it sets index, previous and hash, and returns the entry's canonical JSON.
 func Link(head Head, entry cmhostv1.LogEntry) (Head, []byte, error) {
-	entry.Index, entry.Previous = head.Length+1, head.Hash
+	entry.Index, entry.Previous, entry.Hash = head.Length+1, head.Hash, ""
 	plain, err := json.Marshal(entry)
 	if err != nil {
 		return Head{}, nil, fmt.Errorf("serialise log entry %d: %w", entry.Index, err)
 	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(plain, &members); err != nil {
-		return Head{}, nil, fmt.Errorf("serialise log entry %d: %w", entry.Index, err)
-	}
-	delete(members, "hash")
-	unhashed, err := canonical(members)
+	unlinked, err := jcs.Transform(plain)
 	if err != nil {
 		return Head{}, nil, fmt.Errorf("serialise log entry %d: %w", entry.Index, err)
 	}
-	hash := hashOf(unhashed)
-	return Head{Length: entry.Index, Hash: hash}, insertHash(unhashed, hash), nil
-}
-
-// insertHash puts the hash where RFC 8785 has it. Of all members of an entry only action and digest come before it; their
-// values hold no quotation marks, so the first index is the member that follows.
-func insertHash(unhashed []byte, hash string) []byte {
-	const next = `"index":`
-	before, after, _ := bytes.Cut(unhashed, []byte(next))
-	return slices.Concat(before, []byte(`"hash":"`+hash+`",`+next), after)
+	before, after, _ := bytes.Cut(unlinked, []byte(noHash))
+	hash := hashOf(before, after)
+	return Head{Length: entry.Index, Hash: hash}, slices.Concat(before, []byte(`"hash":"`+hash+`",`), after), nil
 }
 
 // Verify checks that an entry, JSON, is the next one of a chain, and returns the chain's new head. Members that are not
@@ -92,7 +84,11 @@ func canonical(members map[string]json.RawMessage) ([]byte, error) {
 	return jcs.Transform(plain)
 }
 
-func hashOf(canonical []byte) string {
-	sum := sha256.Sum256(canonical)
-	return "sha256:" + hex.EncodeToString(sum[:])
+// hashOf is the hash of a text in parts.
+func hashOf(parts ...[]byte) string {
+	sum := sha256.New()
+	for _, part := range parts {
+		sum.Write(part)
+	}
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/admission"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/problem"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/store"
-	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 )
 
 // checkMembers refuses a body that is not an object with exactly the members of the contract; their types are checked
@@ -94,9 +93,5 @@ func (a *api) decide(ctx context.Context, tx *store.Tx, s admission.Submission, 
 	for _, signer := range decision.Summary.Signers {
 		found.officers = append(found.officers, signer.Officer.Id)
 	}
-	made, err := store.ProcedureOf(decision.Entry, request.Procedure{})
-	if err != nil {
-		return nil, err
-	}
-	return cmhostv1.PutTokenProcedure201JSONResponse(*made), nil
+	return cmhostv1.PutTokenProcedure201JSONResponse(*store.Accepted(decision.Entry, s.Request.Procedure)), nil
 }

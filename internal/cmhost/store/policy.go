@@ -149,10 +149,8 @@ func (tx *Tx) SetPolicy(ctx context.Context, officers []signing.Officer, catalog
 	if err != nil {
 		return tx.fail("write the catalogue", err)
 	}
-	const put = `INSERT INTO documents (kind, etag, body) VALUES ($1, $2, $3)
-		ON CONFLICT (kind) DO UPDATE SET etag = excluded.etag, body = excluded.body`
 	for kind, document := range map[string]Document{kindOfficers: register, kindCatalog: offered} {
-		if err := tx.exec(ctx, "write "+kind, put, kind, document.ETag, string(document.Body)); err != nil {
+		if err := tx.exec(ctx, "write "+kind, putDocument, kind, document.ETag, string(document.Body)); err != nil {
 			return err
 		}
 	}

@@ -109,22 +109,24 @@ func procedureOf(plain []byte) (*cmhostv1.TokenProcedure, error) {
 	if err := json.Unmarshal(plain, &entry); err != nil {
 		return nil, fmt.Errorf("read a log entry: %w", err)
 	}
-	return ProcedureOf(entry.LogEntry, entry.Object)
-}
-
-// ProcedureOf is the token procedure that an accepted request or an import made. imported is what an import holds.
-func ProcedureOf(entry cmhostv1.LogEntry, imported request.Procedure) (*cmhostv1.TokenProcedure, error) {
-	made := &cmhostv1.TokenProcedure{Name: entry.Name, Procedure: imported, Signatures: []cmhostv1.Signature{}}
 	if entry.Action != cmhostv1.LogEntryActionAccepted {
-		return made, nil
+		return &cmhostv1.TokenProcedure{Name: entry.Name, Procedure: entry.Object, Signatures: []cmhostv1.Signature{}}, nil
 	}
 	accepted, err := request.Parse(entry.Request)
 	if err != nil {
 		return nil, fmt.Errorf("log entry %d: %w", entry.Index, err)
 	}
-	made.Revision, made.Digest, made.AcceptedAt, made.Procedure = entry.Revision, entry.Digest, entry.Time, accepted.Procedure
+	return Accepted(entry.LogEntry, accepted.Procedure), nil
+}
+
+// Accepted is the token procedure that an accepted request made, with its evidence.
+func Accepted(entry cmhostv1.LogEntry, procedure request.Procedure) *cmhostv1.TokenProcedure {
+	made := &cmhostv1.TokenProcedure{
+		Name: entry.Name, Revision: entry.Revision, Digest: entry.Digest, AcceptedAt: entry.Time, Procedure: procedure,
+		Signatures: make([]cmhostv1.Signature, 0, len(entry.Signatures)),
+	}
 	for _, signature := range entry.Signatures {
 		made.Signatures = append(made.Signatures, cmhostv1.Signature{Officer: signature.Officer, SignedAt: signature.SignedAt, Signature: signature.Signature})
 	}
-	return made, nil
+	return made
 }

@@ -49,11 +49,12 @@ type Batch struct {
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
-	dialect dialect
-	reader  *sql.DB
-	writer  *sql.DB
-	epoch   string
-	options Options
+	dialect  dialect
+	reader   *sql.DB
+	writer   *sql.DB
+	epoch    string
+	options  Options
+	prepared prepared
 
 	queue   chan *change
 	stopped chan struct{}
@@ -102,8 +103,11 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
-	head, err := s.Head(ctx)
-	s.current = head
+	var err error
+	if s.prepared, err = prepareAll(ctx, s.writer); err != nil {
+		return err
+	}
+	s.current, err = s.Head(ctx)
 	return err
 }
 

@@ -11,9 +11,41 @@ import (
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/chain"
 )
 
+// What transactions read and write, prepared once.
+const (
+	selectState = `SELECT s.audience, s.log_length, s.log_head,
+		COALESCE((SELECT etag FROM documents WHERE kind = 'officers'), $1),
+		COALESCE((SELECT etag FROM documents WHERE kind = 'catalog'), $1)
+		FROM store s WHERE s.id = 1`
+	moveState     = `UPDATE store SET audience = $1, log_length = $2, log_head = $3 WHERE id = 1`
+	selectCurrent = `SELECT summary FROM procedures WHERE name = $1`
+	insertEntry   = `INSERT INTO log (idx, kind, name, revision, hash, entry) VALUES ($1, $2, $3, $4, $5, $6)`
+	putProcedure  = `INSERT INTO procedures (name, idx, summary) VALUES ($1, $2, $3)
+		ON CONFLICT (name) DO UPDATE SET idx = excluded.idx, summary = excluded.summary`
+	putDocument = `INSERT INTO documents (kind, etag, body) VALUES ($1, $2, $3)
+		ON CONFLICT (kind) DO UPDATE SET etag = excluded.etag, body = excluded.body`
+)
+
+// prepared are prepared statements by their texts.
+type prepared map[string]*sql.Stmt
+
+// prepareAll prepares the statements on a database whose schema is there.
+func prepareAll(ctx context.Context, db *sql.DB) (prepared, error) {
+	made := prepared{}
+	for _, text := range []string{selectState, moveState, selectCurrent, insertEntry, putProcedure, putDocument} {
+		statement, err := db.PrepareContext(ctx, text)
+		if err != nil {
+			return nil, fmt.Errorf("prepare a statement: %w", err)
+		}
+		made[text] = statement // closed with the database
+	}
+	return made, nil
+}
+
 // Tx is the transaction of an Update. It reads what the changes before it in the same transaction have written.
 type Tx struct {
 	sql      *sql.Tx
+	prepared prepared
 	head     chain.Head
 	audience string
 	policy   *Policy
@@ -29,11 +61,7 @@ func (tx *Tx) start(ctx context.Context, lock string) error {
 		}
 	}
 	var officers, catalog string
-	const where = `SELECT s.audience, s.log_length, s.log_head,
-		COALESCE((SELECT etag FROM documents WHERE kind = 'officers'), $1),
-		COALESCE((SELECT etag FROM documents WHERE kind = 'catalog'), $1)
-		FROM store s WHERE s.id = 1`
-	if err := tx.sql.QueryRowContext(ctx, where, noTag).Scan(&tx.audience, &tx.head.Length, &tx.head.Hash, &officers, &catalog); err != nil {
+	if err := tx.row(ctx, selectState, noTag).Scan(&tx.audience, &tx.head.Length, &tx.head.Hash, &officers, &catalog); err != nil {
 		return fmt.Errorf("read the head of the log: %w", err)
 	}
 	if tx.policy.is(officers, catalog) {
@@ -46,8 +74,7 @@ func (tx *Tx) start(ctx context.Context, lock string) error {
 
 // finish writes where the store is now, and commits.
 func (tx *Tx) finish(ctx context.Context) error {
-	const move = `UPDATE store SET audience = $1, log_length = $2, log_head = $3 WHERE id = 1`
-	if err := tx.exec(ctx, "write the head of the log", move, tx.audience, tx.head.Length, tx.head.Hash); err != nil {
+	if err := tx.exec(ctx, "write the head of the log", moveState, tx.audience, tx.head.Length, tx.head.Hash); err != nil {
 		return err
 	}
 	if err := tx.sql.Commit(); err != nil {
@@ -56,10 +83,15 @@ func (tx *Tx) finish(ctx context.Context) error {
 	return nil
 }
 
-// exec runs a statement that writes.
+// row runs a prepared statement that reads one row.
+func (tx *Tx) row(ctx context.Context, statement string, arguments ...any) *sql.Row {
+	return tx.sql.StmtContext(ctx, tx.prepared[statement]).QueryRowContext(ctx, arguments...)
+}
+
+// exec runs a prepared statement that writes.
 func (tx *Tx) exec(ctx context.Context, purpose, statement string, arguments ...any) error {
 	tx.written++
-	if _, err := tx.sql.ExecContext(ctx, statement, arguments...); err != nil {
+	if _, err := tx.sql.StmtContext(ctx, tx.prepared[statement]).ExecContext(ctx, arguments...); err != nil {
 		return tx.fail(purpose, err)
 	}
 	return nil
@@ -81,7 +113,7 @@ func (tx *Tx) Policy() *Policy { return tx.policy }
 // Current is a token procedure as it is listed now; nil if there is none.
 func (tx *Tx) Current(ctx context.Context, name string) (*cmhostv1.TokenProcedureSummary, error) {
 	var plain string
-	err := tx.sql.QueryRowContext(ctx, `SELECT summary FROM procedures WHERE name = $1`, name).Scan(&plain)
+	err := tx.row(ctx, selectCurrent, name).Scan(&plain)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -136,9 +168,8 @@ func (tx *Tx) Append(ctx context.Context, entry cmhostv1.LogEntry) error {
 	if err != nil {
 		return tx.fail("append to the log", err)
 	}
-	const insert = `INSERT INTO log (idx, kind, name, revision, hash, entry) VALUES ($1, $2, $3, $4, $5, $6)`
 	revision := sql.NullInt64{Int64: entry.Revision, Valid: entry.Kind == cmhostv1.ChangeKindTokenProcedure}
-	if err := tx.exec(ctx, "append to the log", insert, head.Length, string(entry.Kind), entry.Name, revision, head.Hash, string(stored)); err != nil {
+	if err := tx.exec(ctx, "append to the log", insertEntry, head.Length, string(entry.Kind), entry.Name, revision, head.Hash, string(stored)); err != nil {
 		return err
 	}
 	tx.head = head
@@ -155,10 +186,8 @@ func (tx *Tx) PutProcedure(ctx context.Context, entry cmhostv1.LogEntry, summary
 	if err != nil {
 		return tx.fail("write a token procedure", err)
 	}
-	const put = `INSERT INTO procedures (name, idx, summary) VALUES ($1, $2, $3)
-		ON CONFLICT (name) DO UPDATE SET idx = excluded.idx, summary = excluded.summary`
 	if audience != "" {
 		tx.audience = audience
 	}
-	return tx.exec(ctx, "write a token procedure", put, summary.Name, tx.head.Length, string(plain))
+	return tx.exec(ctx, "write a token procedure", putProcedure, summary.Name, tx.head.Length, string(plain))
 }

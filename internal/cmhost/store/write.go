@@ -141,7 +141,7 @@ func (s *Store) beginTx(ctx context.Context) (*Tx, error) {
 	if err != nil {
 		return nil, fmt.Errorf("begin a transaction: %w", err)
 	}
-	tx := &Tx{sql: begun, policy: s.recalled()}
+	tx := &Tx{sql: begun, prepared: s.prepared, policy: s.recalled()}
 	if err := tx.start(ctx, s.dialect.lock); err != nil {
 		return nil, errors.Join(err, begun.Rollback())
 	}
