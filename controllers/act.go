@@ -84,7 +84,8 @@ func (r *TokenProcedureReconciler) release(ctx context.Context, f *facts, why st
 }
 
 // submit sends the wanted request with its two signatures to the host, and adds to the facts how that ended: either what
-// the host holds now, or the attempt. A refusal is remembered, so that exactly this is not sent again before something changes.
+// the host holds now, or the attempt. A refusal is remembered, so that exactly this is not sent again before something changes,
+// unless time alone may change it.
 func (r *TokenProcedureReconciler) submit(ctx context.Context, f *facts, p plan) {
 	connection, _ := r.gatherer.pool.Get(string(f.host.object.UID))
 	if connection == nil {
@@ -101,7 +102,7 @@ func (r *TokenProcedureReconciler) submit(ctx context.Context, f *facts, p plan)
 	logSubmission(f.log(ctx).WithValues("revision", p.wanted.Revision, "digest", p.digest), p.signers, err)
 	if err != nil {
 		f.attempt = attemptOf(err)
-		if f.attempt.refusal != nil {
+		if f.attempt.refusal != nil && !f.attempt.passes() {
 			r.refusals.remember(f.object, fingerprint, f.attempt.refusal)
 		}
 		// The host may have moved on: what it has now may explain the refusal better.

@@ -118,7 +118,7 @@ func decideClosingSynced(f *facts, validated, signed finding) finding {
 	case !signed.holds():
 		return fails(v1alpha1.ReasonAwaitingSignatures, signed.message)
 	case f.attempt != nil && f.attempt.refusal != nil:
-		return fails(v1alpha1.ReasonRefusedByHost, "the CM host refuses the closing request and is asked again only when something changes: "+f.attempt.refusal.Error())
+		return fails(v1alpha1.ReasonRefusedByHost, f.attempt.refusedText("the closing request"))
 	}
 	return fails(v1alpha1.ReasonHostUnavailable, "the closing request is about to be submitted")
 }

@@ -128,7 +128,7 @@ func (r *CMHostReconciler) connect(ctx context.Context, host *v1alpha1.CMHost, k
 	if connection == nil || refused(state) {
 		age = 0
 	}
-	if known.generation == host.Generation && r.now().Sub(known.secretRead) < age {
+	if connection != nil && known.generation == host.Generation && r.now().Sub(known.secretRead) < age {
 		connection.AcceptHead(host.Annotations[v1alpha1.AnnotationAcceptLogHead])
 		return nil
 	}

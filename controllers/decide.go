@@ -210,7 +210,7 @@ func decideSynced(f *facts, standing standing, validated, signed finding) findin
 	case !signed.holds():
 		return fails(v1alpha1.ReasonAwaitingSignatures, signed.message)
 	case f.attempt != nil && f.attempt.refusal != nil:
-		return fails(v1alpha1.ReasonRefusedByHost, "the CM host refuses the request and is asked again only when something changes: "+f.attempt.refusal.Error())
+		return fails(v1alpha1.ReasonRefusedByHost, f.attempt.refusedText("the request"))
 	case f.tooFar():
 		return fails(v1alpha1.ReasonRefusedByHost, tooFarMessage(f))
 	}

@@ -70,6 +70,20 @@ type attempt struct {
 	failure *cmclient.Failure
 }
 
+// passing are the reasons of refusals that pass with time: the host's clock is behind that of an officer.
+var passing = map[string]bool{v1alpha1.ReasonSigningTimeInFuture: true, v1alpha1.ReasonCertificateNotYetValid: true}
+
+// passes tells whether the host may take the same request later although nobody changes anything.
+func (a *attempt) passes() bool { return a != nil && a.refusal != nil && passing[a.refusal.Reason] }
+
+// refusedText says what the host refused, and when it is asked again.
+func (a *attempt) refusedText(what string) string {
+	if a.passes() {
+		return "the CM host refuses " + what + " now and is asked again, since that passes with time: compare its clock with those of the officers. It says: " + a.refusal.Error()
+	}
+	return "the CM host refuses " + what + " and is asked again only when something changes: " + a.refusal.Error()
+}
+
 func (f *facts) deleting() bool { return f.object.DeletionTimestamp != nil }
 
 func (f *facts) draft() bool { return f.object.Spec.Draft != nil && *f.object.Spec.Draft }

@@ -129,7 +129,7 @@ func (r *TokenProcedureReconciler) announce(f *facts, before, after []metav1.Con
 	case is.Reason != v1alpha1.ReasonUpToDate:
 	case was != nil && troubles[was.Reason]:
 		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, is.Reason, "Reconcile", "%s", shorten(is.Message, maxNote))
-	case !f.submitted:
+	case f.adopted(was):
 		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, eventAdopted, "Adopt", "the CM host had exactly this already: %s", shorten(is.Message, maxNote))
 	}
 }

@@ -3,7 +3,11 @@ package controllers
 import (
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
+	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
 )
 
 // standing is how the object and what the host has under its name stand to each other.
@@ -74,6 +78,24 @@ func (f *facts) tooFar() bool {
 		held = f.host.entry.Revision
 	}
 	return f.revision() > held+maxRevisionStep
+}
+
+// adopted tells whether the host had our request before we could submit it, and the last report did not know it. What it
+// accepted since the object and two of its signatures are there was submitted from here, if by an operator that ended.
+func (f *facts) adopted(was *metav1.Condition) bool {
+	held, before := f.host.entry, f.object.Status.Host
+	known := was != nil && was.Reason == v1alpha1.ReasonUpToDate && before != nil && before.Digest == held.Digest
+	if f.submitted || known {
+		return false
+	}
+	since := func(object metav1.Object) bool { return !held.AcceptedAt.Before(object.GetCreationTimestamp().Time) }
+	own := 0
+	for _, signature := range f.signatures {
+		if signature.verdict.Verified() && signature.verdict.Digest == held.Digest && heldSigner(held, signature.verdict) && since(signature.object) {
+			own++
+		}
+	}
+	return own < signing.Quorum || !since(f.object)
 }
 
 // winner is the object that keeps the name instead of this one; nil if this one does. The object whose request the host

@@ -2,6 +2,9 @@ package controllers_test
 
 import (
 	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -46,20 +49,40 @@ func (w *world) change(ctx context.Context, name string, change func(*v1alpha1.T
 	return object
 }
 
-// eventuallyEvent waits for an event with a reason about an object.
-func (w *world) eventuallyEvent(ctx context.Context, name, reason string) {
+// eventuallyEvent waits for an event with a reason about an object, and returns what it says.
+func (w *world) eventuallyEvent(ctx context.Context, name, reason string) (note string) {
 	GinkgoHelper()
 	Eventually(ctx, func(g Gomega) {
-		var events eventsv1.EventList
-		g.Expect(k8s.List(ctx, &events, client.InNamespace(w.namespace))).To(Succeed())
-		var reasons []string
-		for _, event := range events.Items {
-			if event.Regarding.Name == name {
-				reasons = append(reasons, event.Reason)
-			}
-		}
-		g.Expect(reasons).To(ContainElement(reason))
+		events := w.eventsOf(ctx, name)
+		g.Expect(events).To(HaveKey(reason))
+		note = events[reason]
 	}).WithTimeout(waiting).WithPolling(polling).Should(Succeed())
+	return note
+}
+
+// eventsOf are the events about an object: what they say, by reason.
+func (w *world) eventsOf(ctx context.Context, name string) map[string]string {
+	GinkgoHelper()
+	var events eventsv1.EventList
+	Expect(k8s.List(ctx, &events, client.InNamespace(w.namespace))).To(Succeed())
+	notes := map[string]string{}
+	for _, event := range events.Items {
+		if event.Regarding.Name == name {
+			notes[event.Reason] = event.Note
+		}
+	}
+	return notes
+}
+
+// sent is an officer's signature as the cluster has it.
+func (w *world) sent(ctx context.Context, object *v1alpha1.TokenProcedure, officer string) []byte {
+	GinkgoHelper()
+	signature := &v1alpha1.ProcedureSignature{}
+	key := client.ObjectKey{Namespace: w.namespace, Name: fmt.Sprintf("%s-r%d-%s", object.Name, *object.Spec.Revision, officer)}
+	Expect(k8s.Get(ctx, key, signature)).To(Succeed())
+	der, err := base64.StdEncoding.DecodeString(signature.Spec.Signature)
+	Expect(err).NotTo(HaveOccurred())
+	return der
 }
 
 var _ = Describe("what the host has", func() {
@@ -82,6 +105,34 @@ var _ = Describe("what the host has", func() {
 		Expect(adopted.Status.Signatures).To(HaveLen(2))
 		Expect(adopted.Status.Signatures[0].SignatureName).To(BeEmpty())
 		w.eventuallyEvent(ctx, "adopted", "Adopted")
+	})
+
+	It("is not said to be adopted when it was submitted from here, by whichever operator", func(ctx SpecContext) {
+		object := w.procedure("own", 1)
+		w.accepted(ctx, object)
+		w.change(ctx, "own", closes)
+		w.eventually(ctx, "own", synced)
+
+		By("an operator ends between its submission and its report")
+		w.stop()
+		lost := w.procedure("unheard", 1)
+		create(ctx, lost, w.signature(lost, w.one), w.signature(lost, w.two))
+		sent := [][]byte{w.sent(ctx, lost, "officer-1"), w.sent(ctx, lost, "officer-2")}
+		submitter, err := w.host.Client(w.host.Submitter)
+		Expect(err).NotTo(HaveOccurred())
+		status, problem, err := hosttest.Put(ctx, submitter, w.requestOf(lost), sent...)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(problem).To(BeNil())
+		Expect(status).To(Equal(http.StatusCreated))
+		w.start()
+		w.eventually(ctx, "unheard", synced)
+		other := w.procedure("other", 1)
+		w.submit(ctx, w.requestOf(other))
+		create(ctx, other)
+		w.eventually(ctx, "other", synced)
+		w.eventuallyEvent(ctx, "other", "Adopted")
+		Expect(w.eventsOf(ctx, "own")).To(BeEmpty())
+		Expect(w.eventsOf(ctx, "unheard")).To(BeEmpty())
 	})
 
 	It("is Drifted when it changes behind our back, until a higher revision is signed", func(ctx SpecContext) {

@@ -68,12 +68,12 @@ func afterConflict(err error) (ctrl.Result, error) {
 // conflictPause is about as long as the cache needs to hear of somebody else's write.
 const conflictPause = 50 * time.Millisecond
 
-// next says when to look again although nothing was heard: after a submission that the host could not take, or when what
+// next says when to look again although nothing was heard: after a submission that the host did not take now, or when what
 // a decision rests on changes by time. Everything else wakes the procedure.
 func (r *TokenProcedureReconciler) next(f *facts, p plan) ctrl.Result {
 	key, now := string(f.object.UID), r.now()
 	failure := f.failure()
-	if failure == nil {
+	if failure == nil && !f.attempt.passes() {
 		r.backOff.Reset(key)
 		if p.review.IsZero() {
 			return ctrl.Result{}
@@ -81,7 +81,11 @@ func (r *TokenProcedureReconciler) next(f *facts, p plan) ctrl.Result {
 		return ctrl.Result{RequeueAfter: max(p.review.Sub(now), 0) + time.Millisecond}
 	}
 	r.backOff.Next(key, now)
-	return ctrl.Result{RequeueAfter: max(min(r.backOff.Get(key), longestBackOff), failure.RetryAfter)}
+	again := min(r.backOff.Get(key), longestBackOff)
+	if failure != nil && failure.RetryAfter > again { // not all at the same moment
+		again = wait.Jitter(failure.RetryAfter, 0.2)
+	}
+	return ctrl.Result{RequeueAfter: again}
 }
 
 // longestBackOff bounds the time between two attempts at a host that does not take a request.
