@@ -127,15 +127,25 @@ func (f *facts) notAsked(signed signing.Verdict) finding {
 	held := f.host.entry
 	switch {
 	case held != nil && signed.Request.Revision < held.Revision:
-		return fails(v1alpha1.ReasonSuperseded, fmt.Sprintf("signed for revision %d; the CM host has revision %d", signed.Request.Revision, held.Revision))
+		return fails(v1alpha1.ReasonSuperseded, fmt.Sprintf("signed for revision %d; the CM host has revision %d%s", signed.Request.Revision, held.Revision, f.heldDifferences(signed)))
 	case held != nil && signed.Request.Revision == held.Revision:
-		texts := []string{fmt.Sprintf("the CM host has revision %d with other content", held.Revision)}
-		if f.host.content != nil {
-			for _, difference := range request.Differences(f.host.content.Procedure, signed.Request.Procedure) {
-				texts = append(texts, difference.String())
-			}
-		}
-		return fails(v1alpha1.ReasonContentDiffers, strings.Join(texts, "; "))
+		return fails(v1alpha1.ReasonContentDiffers, fmt.Sprintf("the CM host has revision %d with other content%s", held.Revision, f.heldDifferences(signed)))
 	}
 	return fails(v1alpha1.ReasonRevisionAhead, fmt.Sprintf("signed for revision %d; the TokenProcedure %q asks for no signature now", signed.Request.Revision, f.object.Name))
+}
+
+// heldDifferences names the fields in which what was signed is not what the host has, where that is known: it was looked
+// at, or is what the object stands for.
+func (f *facts) heldDifferences(signed signing.Verdict) string {
+	held := f.own.Procedure
+	if f.host.content != nil {
+		held = f.host.content.Procedure
+	} else if f.host.entry.Digest != f.digest {
+		return ""
+	}
+	var texts strings.Builder
+	for _, difference := range request.Differences(held, signed.Request.Procedure) {
+		texts.WriteString("; " + difference.String())
+	}
+	return texts.String()
 }
