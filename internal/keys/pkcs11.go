@@ -3,7 +3,6 @@
 package keys
 
 import (
-	"cmp"
 	"crypto"
 	"crypto/x509"
 	"errors"
@@ -21,14 +20,18 @@ func openPKCS11(text string, r Reference) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	pin, err := tokenPIN(uri, r)
+	flags, err := lookAtToken(uri)
+	if err != nil {
+		return nil, err
+	}
+	pin, err := tokenPIN(uri, flags, r)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(pin)
 	context, err := crypto11.Configure(tokenConfig(uri, string(pin)))
 	if err != nil {
-		return nil, fmt.Errorf("the token cannot be opened through %s (is the card in the reader, is the PIN right, are token and serial right?): %w", uri.module, err)
+		return nil, openProblem(uri, err)
 	}
 	key, err := findOnToken(context, uri, r.Certificate)
 	if err != nil {
@@ -47,9 +50,25 @@ func tokenConfig(uri tokenURI, pin string) *crypto11.Config {
 	return config
 }
 
-func tokenPIN(uri tokenURI, r Reference) ([]byte, error) {
+// tokenPIN asks for the PIN only where it can help, and says before how near the token is to locking itself.
+func tokenPIN(uri tokenURI, flags pinFlags, r Reference) ([]byte, error) {
+	if flags.locked() {
+		return nil, fmt.Errorf("the token %s cannot be used: %s", uri.tokenName(), flags.warning())
+	}
+	pin, err := givenPIN(uri, flags, r)
+	if err == nil && len(pin) == 0 && !flags.ownKeypad() {
+		return nil, fmt.Errorf("no PIN was given for the token %s", uri.tokenName())
+	}
+	return pin, err
+}
+
+func givenPIN(uri tokenURI, flags pinFlags, r Reference) ([]byte, error) {
 	if uri.pinSource == "" {
-		return r.Secret("the token " + cmp.Or(uri.token, uri.serial))
+		what := "the token " + uri.tokenName()
+		if warning := flags.warning(); warning != "" {
+			what += " (" + warning + ")"
+		}
+		return r.Secret(what)
 	}
 	content, err := readFile(strings.TrimPrefix(uri.pinSource, "file:"))
 	if err != nil {
