@@ -23,7 +23,7 @@ func TestTokensSign(t *testing.T) {
 				"in its long form": "pkcs11:manufacturer=SoftHSM%20project;token=Officer%20card;object=Signature?module-path=" + keystest.SoftHSM,
 			} {
 				t.Run(name, func(t *testing.T) {
-					key, err := open(folder, uri, "123456")
+					key, err := open(folder, uri, "", "123456")
 					if err != nil {
 						t.Fatal(err)
 					}
