@@ -1,5 +1,6 @@
 // Command chart makes the Helm chart from what config/default renders, so that CRDs, roles and the rest have one source.
-// What people set when they install becomes a value: the image, replicas, resources, further arguments and the namespace.
+// What people set when they install becomes a value: the image, replicas, resources, further arguments, the operator's own
+// namespace and those that it looks after.
 package main
 
 import (
@@ -16,8 +17,9 @@ import (
 )
 
 const (
-	namespace = "token-procedure-operator-system"
-	marked    = "# Generated from config/default by hack/chart. Do not edit.\n"
+	namespace   = "token-procedure-operator-system"
+	managerRole = "token-procedure-operator-manager-role"
+	marked      = "# Generated from config/default by hack/chart. Do not edit.\n"
 )
 
 func main() {
@@ -60,7 +62,7 @@ func generate(kustomization, chart string) error {
 			templates["templates/deployment"] = append(templates["templates/deployment"], template(encode(object)))
 		default:
 			file := "templates/" + strings.ToLower(kind)
-			templates[file] = append(templates[file], template(encode(object)))
+			templates[file] = append(templates[file], narrowed(object))
 		}
 	}
 	for file, documents := range templates {
@@ -80,12 +82,41 @@ func encode(object any) []byte {
 	return content
 }
 
-// placeholders stand for values in the Deployment until it is text.
+// narrowed is the template of an object. With the value namespaces the operator's role is bound in these and nowhere else,
+// and with secretNames it gets Secrets of these names only.
+func narrowed(object map[string]any) []byte {
+	name := object["metadata"].(map[string]any)["name"]
+	reference, _ := object["roleRef"].(map[string]any)
+	switch {
+	case name == managerRole:
+		secrets := object["rules"].([]any)[0].(map[string]any)
+		if fmt.Sprint(secrets["resources"]) != "[secrets]" {
+			panic("expected the first rule of " + managerRole + " to be that of Secrets")
+		}
+		secrets["resourceNames"] = "@secretNames"
+	case reference["name"] == managerRole:
+		everywhere := template(encode(object))
+		object["kind"] = "RoleBinding"
+		object["metadata"].(map[string]any)["namespace"] = "@namespace"
+		there := strings.ReplaceAll(string(template(encode(object))), ".Release", "$.Release")
+		return []byte("{{- if not .Values.namespaces }}\n" + string(everywhere) +
+			"{{- end }}\n{{- range .Values.namespaces }}\n---\n" + there + "{{- end }}\n")
+	}
+	return template(encode(object))
+}
+
+// placeholders stand for values until an object is text.
 var placeholders = map[string]string{
-	"@replicas":  "{{ .Values.replicas }}",
-	"@image":     "{{ .Values.image }}",
-	"@resources": "{{- toYaml .Values.resources | nindent 10 }}",
-	"- '@args'":  "{{- with .Values.extraArgs }}{{ toYaml . | nindent 8 }}{{- end }}",
+	"  resourceNames: '@secretNames'\n": "{{- with .Values.secretNames }}\n  resourceNames: {{ toJson . }}\n{{- end }}\n",
+	"'@namespace'":                      "{{ . }}",
+	"@replicas":                         "{{ .Values.replicas }}",
+	"@image":                            "{{ .Values.image }}",
+	"@resources":                        "{{- toYaml .Values.resources | nindent 10 }}",
+	"        - '@args'\n": `        {{- with .Values.namespaces }}
+        - --namespaces={{ join "," . }}
+        {{- end }}
+        {{- with .Values.extraArgs }}{{ toYaml . | nindent 8 }}{{- end }}
+`,
 }
 
 // takeValues replaces what becomes a value by its placeholder, and returns what it was.
@@ -117,7 +148,13 @@ func valuesFile(values map[string]any) string {
 ` + string(encode(map[string]any{"replicas": values["replicas"]})) + `
 # resources are what a replica may use.
 ` + string(encode(map[string]any{"resources": values["resources"]})) + `
-# extraArgs are further arguments of the manager, for example --namespaces=pki.
+# namespaces are those that the operator looks after, and may read and write in; all if empty. They have to be there.
+namespaces: []
+
+# secretNames are the Secrets that the operator may get, those that CMHosts name; all if empty.
+secretNames: []
+
+# extraArgs are further arguments of the manager, for example --verbose.
 extraArgs: []
 `
 }

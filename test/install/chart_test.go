@@ -14,20 +14,54 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// The chart with its own values, in the namespace of config/default, is config/default.
+// The chart in the namespace of config/default is config/default with its own values, and config/namespaced with two.
 func TestChartRendersTheSameObjects(t *testing.T) {
-	want := byName(render(t, "../../config/default"))
-	delete(want, "Namespace/"+operatorNamespace) // helm --create-namespace makes it
-	got := byName(helm(t, "--namespace", operatorNamespace))
+	for directory, values := range map[string][]string{
+		"../../config/default":    nil,
+		"../../config/namespaced": {"--set", "namespaces={pki},secretNames={cm-client}"},
+	} {
+		t.Run(directory, func(t *testing.T) {
+			want := byName(render(t, directory))
+			delete(want, "Namespace/"+operatorNamespace) // helm --create-namespace makes it
+			compare(t, directory, want, "the chart", byName(helm(t, append([]string{"--namespace", operatorNamespace}, values...)...)))
+		})
+	}
+}
+
+// The kustomize that kubectl 1.32 has renders everything as the newest does.
+func TestOlderKustomizeRendersTheSameObjects(t *testing.T) {
+	for _, name := range []string{"default", "namespaced", "cmhost", "argocd", "prometheus", "samples"} {
+		t.Run(name, func(t *testing.T) {
+			directory := "../../config/" + name
+			output, err := exec.Command("go", "tool", "-modfile=../../hack/kustomize/go.mod", "kustomize", "build", directory).Output()
+			if err != nil {
+				t.Fatalf("kustomize 5.5 cannot build %s: %v", directory, complaintOf(err))
+			}
+			compare(t, "kustomize 5.8", byName(render(t, directory)), "kustomize 5.5", byName(objectsIn(t, output)))
+		})
+	}
+}
+
+func complaintOf(err error) string {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return string(exit.Stderr)
+	}
+	return err.Error()
+}
+
+// compare expects two sides to have the same objects.
+func compare(t *testing.T, one string, want map[string]*unstructured.Unstructured, other string, got map[string]*unstructured.Unstructured) {
+	t.Helper()
 	if missing := difference(want, got); len(missing) > 0 {
-		t.Errorf("only config/default has %v", missing)
+		t.Errorf("only %s has %v", one, missing)
 	}
 	if extra := difference(got, want); len(extra) > 0 {
-		t.Errorf("only the chart has %v", extra)
+		t.Errorf("only %s has %v", other, extra)
 	}
 	for name, object := range want {
 		if a, b := canonical(t, object), canonical(t, got[name]); a != b {
-			t.Errorf("%s: config/default has\n%s\nthe chart has\n%s", name, a, b)
+			t.Errorf("%s: %s has\n%s\n%s has\n%s", name, one, a, other, b)
 		}
 	}
 }
@@ -45,17 +79,20 @@ func TestChartTakesValues(t *testing.T) {
 	}
 }
 
-func helm(t *testing.T, arguments ...string) (objects []*unstructured.Unstructured) {
+func helm(t *testing.T, arguments ...string) []*unstructured.Unstructured {
 	t.Helper()
 	command := exec.Command("go", append([]string{"tool", "-modfile=../../hack/helm/go.mod", "helm", "template", "--include-crds", "--kube-version=1.37.0",
 		"token-procedure-operator", "../../charts/token-procedure-operator"}, arguments...)...)
-	var complaint bytes.Buffer
-	command.Stderr = &complaint
 	output, err := command.Output()
 	if err != nil {
-		t.Fatalf("helm template: %v\n%s", err, complaint.String())
+		t.Fatalf("helm template: %s", complaintOf(err))
 	}
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(output), 4096)
+	return objectsIn(t, output)
+}
+
+func objectsIn(t *testing.T, manifests []byte) (objects []*unstructured.Unstructured) {
+	t.Helper()
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
 	for {
 		object := &unstructured.Unstructured{}
 		err := decoder.Decode(&object.Object)
@@ -63,7 +100,7 @@ func helm(t *testing.T, arguments ...string) (objects []*unstructured.Unstructur
 			return objects
 		}
 		if err != nil {
-			t.Fatalf("what helm rendered is not YAML: %v", err)
+			t.Fatalf("what was rendered is not YAML: %v", err)
 		}
 		if len(object.Object) > 0 {
 			objects = append(objects, object)

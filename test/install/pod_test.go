@@ -14,18 +14,18 @@ import (
 func TestPodIsRestricted(t *testing.T) {
 	ctx := context.Background()
 	deployment := &appsv1.Deployment{}
-	if err := admin.Get(ctx, client.ObjectKey{Namespace: operatorNamespace, Name: "token-procedure-operator-controller-manager"}, deployment); err != nil {
+	if err := shared.admin.Get(ctx, client.ObjectKey{Namespace: operatorNamespace, Name: "token-procedure-operator-controller-manager"}, deployment); err != nil {
 		t.Fatal(err)
 	}
 	pod := func(name string) *corev1.Pod {
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: operatorNamespace}, Spec: *deployment.Spec.Template.Spec.DeepCopy()}
 	}
-	if err := admin.Create(ctx, pod("operator"), client.DryRunAll); err != nil {
+	if err := shared.admin.Create(ctx, pod("operator"), client.DryRunAll); err != nil {
 		t.Errorf("expected a pod of the operator to be admitted, found %v", err)
 	}
 	root := pod("root")
 	root.Spec.SecurityContext = nil
-	if err := admin.Create(ctx, root, client.DryRunAll); err == nil {
+	if err := shared.admin.Create(ctx, root, client.DryRunAll); err == nil {
 		t.Error("expected a pod that runs as root to be refused: is the namespace labelled?")
 	}
 	container := deployment.Spec.Template.Spec.Containers[0].SecurityContext

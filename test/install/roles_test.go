@@ -63,8 +63,8 @@ func TestPeoplesRoles(t *testing.T) {
 				bind(t, namespace, c.name, role)
 			}
 			// The authoriser learns of a binding a moment after it was created.
-			NewWithT(t).Eventually(func() []string { return allowed(t, c.name, nil, namespace) }).Should(Equal(sorted(c.can)))
-			if got := allowed(t, c.name, nil, "default"); len(got) != 0 {
+			NewWithT(t).Eventually(func() []string { return shared.allowed(t, c.name, nil, namespace) }).Should(Equal(sorted(c.can)))
+			if got := shared.allowed(t, c.name, nil, "default"); len(got) != 0 {
 				t.Errorf("expected nothing in another namespace, found %v", got)
 			}
 		})
@@ -74,7 +74,7 @@ func TestPeoplesRoles(t *testing.T) {
 func TestRolesAggregate(t *testing.T) {
 	for role, into := range map[string]string{"token-procedure-view": "view", "token-procedure-edit": "edit", "token-procedure-admin": "admin"} {
 		found := &rbacv1.ClusterRole{}
-		if err := admin.Get(context.Background(), client.ObjectKey{Name: role}, found); err != nil {
+		if err := shared.admin.Get(context.Background(), client.ObjectKey{Name: role}, found); err != nil {
 			t.Fatal(err)
 		}
 		if found.Labels["rbac.authorization.k8s.io/aggregate-to-"+into] != "true" {
@@ -85,8 +85,8 @@ func TestRolesAggregate(t *testing.T) {
 
 // The operator reads what it works on, writes status and finalizers, and of Secrets it gets those it knows by name.
 func TestOperatorsRole(t *testing.T) {
-	NewWithT(t).Eventually(func() []string { return allowed(t, operatorUser, operatorGroups, "default") }).ShouldNot(BeEmpty())
-	got := allowed(t, operatorUser, operatorGroups, "default")
+	NewWithT(t).Eventually(func() []string { return shared.allowed(t, operatorUser, operatorGroups, "default") }).ShouldNot(BeEmpty())
+	got := shared.allowed(t, operatorUser, operatorGroups, "default")
 	for _, needed := range slices.Concat(
 		grants(procedures, read...), grants(signatures, read...), grants(hosts, read...),
 		grants(procedures+"/status", "patch"), grants(signatures+"/status", "patch"), grants(hosts+"/status", "patch"),
@@ -117,7 +117,7 @@ func TestOnlyTheOperatorWritesStatus(t *testing.T) {
 			CMHostRef: cmv1.CMHostReference{Name: "local"}, Draft: new(true), Procedure: cmv1.Procedure{Name: "Draft"},
 		},
 	}
-	create(t, procedure)
+	shared.create(t, procedure)
 	approved := func() *cmv1.TokenProcedure {
 		changed := procedure.DeepCopy()
 		changed.Status.Host = &cmv1.HostProcedureStatus{Revision: new(int64(1)), State: cmv1.StateActive}
@@ -125,9 +125,9 @@ func TestOnlyTheOperatorWritesStatus(t *testing.T) {
 	}
 	patch := client.MergeFrom(procedure)
 	// The same status again changes nothing, so that it can be tried until the policy is in force.
-	NewWithT(t).Eventually(func() error { return admin.Status().Patch(ctx, approved(), patch) }).Should(
+	NewWithT(t).Eventually(func() error { return shared.admin.Status().Patch(ctx, approved(), patch) }).Should(
 		And(Satisfy(apierrors.IsForbidden), MatchError(ContainSubstring("only the operator writes status"))))
-	operator := as(t, operatorUser, operatorGroups...)
+	operator := shared.as(t, operatorUser, operatorGroups...)
 	NewWithT(t).Eventually(func() error { return operator.Status().Patch(ctx, approved(), patch) }).Should(Succeed())
 }
 
@@ -138,13 +138,13 @@ var operatorGroups = []string{"system:serviceaccounts", "system:serviceaccounts:
 func newNamespace(t *testing.T) string {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
-	create(t, namespace)
+	shared.create(t, namespace)
 	return namespace.Name
 }
 
 func bind(t *testing.T, namespace, user, role string) {
 	t.Helper()
-	create(t, &rbacv1.RoleBinding{
+	shared.create(t, &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: role, Namespace: namespace},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}},
 		RoleRef:    rbacv1.RoleRef{Kind: "ClusterRole", APIGroup: rbacv1.GroupName, Name: role},
@@ -152,7 +152,7 @@ func bind(t *testing.T, namespace, user, role string) {
 }
 
 // allowed asks the API server's authoriser about every verb on every subject.
-func allowed(t *testing.T, user string, groups []string, namespace string) (grants []string) {
+func (c *cluster) allowed(t *testing.T, user string, groups []string, namespace string) (grants []string) {
 	t.Helper()
 	for _, subject := range subjects {
 		group, resource, _ := strings.Cut(subject, "/")
@@ -164,7 +164,7 @@ func allowed(t *testing.T, user string, groups []string, namespace string) (gran
 					Namespace: namespace, Verb: verb, Group: group, Resource: resource, Subresource: subresource,
 				},
 			}}
-			if err := admin.Create(context.Background(), review); err != nil {
+			if err := c.admin.Create(context.Background(), review); err != nil {
 				t.Fatal(err)
 			}
 			if review.Status.Allowed {
