@@ -34,7 +34,7 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServeCommand(), newLoadCommand(), newVerifyCommand(), newExportCommand())
+	root.AddCommand(newServeCommand(), newLoadCommand(), newVerifyCommand(), newExportCommand(), newRestoredCommand())
 	return root
 }
 

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/hosttest"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 	"github.com/tokenprocedures/token-procedure-operator/internal/signing/signingtest"
@@ -164,6 +166,40 @@ func TestExportIsEvidenceThatVerifyChecks(t *testing.T) {
 	}
 	if out, err := check(strings.Join(lines[:len(lines)-1], ""), "--head", head); err == nil {
 		t.Errorf("cut off at the end, with the head remembered: %s", out)
+	}
+}
+
+func TestRestoredEndsCursors(t *testing.T) {
+	host, err := hosttest.Start(t.TempDir(), hosttest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := host.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	client, err := host.Client(host.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := client.WatchChangesWithResponse(t.Context(), nil)
+	if err != nil || now.JSON200 == nil {
+		t.Fatal(now, err)
+	}
+	status := func() int {
+		got, err := client.WatchChangesWithResponse(t.Context(), &cmhostv1.WatchChangesParams{After: &now.JSON200.Next})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.StatusCode()
+	}
+	if found := status(); found != http.StatusOK {
+		t.Errorf("before: %d; want 200", found)
+	}
+	mustRun(t, "restored", "--database", host.Database())
+	if found := status(); found != http.StatusGone {
+		t.Errorf("after: %d; want 410", found)
 	}
 }
 

@@ -67,6 +67,35 @@ signatures and the officers' certificates, roles and domains as judged. "cmhost 
 	return command
 }
 
+func newRestoredCommand() *cobra.Command {
+	var database string
+	command := &cobra.Command{
+		Use:   "restored",
+		Short: "Say that the database was restored, where no program can notice",
+		Long: `Say that the database was restored, so that the cursors of the change feed from before are refused and clients list again.
+A file that was copied back and a dump that was restored are noticed without. Only what brings a whole machine, volume or
+data directory back as it was leaves no trace: run this once, before or while hosts serve the database.`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) (err error) {
+			opened, err := store.Open(command.Context(), database, store.Options{Existing: true})
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, opened.Close()) }()
+			if err := opened.Restored(command.Context()); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(command.OutOrStdout(), "a new epoch has begun: cursors from before are gone")
+			return err
+		},
+	}
+	databaseFlag(command, &database)
+	if err := command.MarkFlagRequired("database"); err != nil {
+		panic(err)
+	}
+	return command
+}
+
 // eachEntry visits the log of a database or a file, page by page.
 func eachEntry(command *cobra.Command, database, file string, visit func([]byte) error) (err error) {
 	if file == "-" {

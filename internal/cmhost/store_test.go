@@ -4,9 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -81,69 +78,6 @@ func TestSeveralProgramsCanOpenANewDatabaseAtOnce(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestCursorsOfALostHistoryAreGone restores a SQLite file from before some changes, and goes on writing.
-func TestCursorsOfALostHistoryAreGone(t *testing.T) {
-	database := filepath.Join(t.TempDir(), "host.db")
-	host := start(t, database)
-	host.accept(t, 1, signingtest.Procedure("Kept"))
-	kept := cursorNow(t, host)
-	if err := host.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	backup, err := os.ReadFile(database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := host.Restart(); err != nil {
-		t.Fatal(err)
-	}
-	host.accept(t, 1, signingtest.Procedure("Lost"))
-	lost := cursorNow(t, host)
-	if err := host.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(database, backup, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := host.Restart(); err != nil {
-		t.Fatal(err)
-	}
-	if status := statusOfCursor(t, host, lost); status != http.StatusGone {
-		t.Errorf("a cursor from the future: %d; want 410", status)
-	}
-	host.accept(t, 1, signingtest.Procedure("Other"))
-	host.accept(t, 1, signingtest.Procedure("Another"))
-	if status := statusOfCursor(t, host, lost); status != http.StatusGone {
-		t.Errorf("a cursor of a lost history, whose index is there again: %d; want 410", status)
-	}
-	if status := statusOfCursor(t, host, kept); status != http.StatusOK {
-		t.Errorf("a cursor of the history that was kept: %d; want 200", status)
-	}
-	elsewhere := start(t, filepath.Join(t.TempDir(), "host.db"), host.one, host.two)
-	elsewhere.accept(t, 1, signingtest.Procedure("Kept"))
-	if status := statusOfCursor(t, elsewhere, kept); status != http.StatusGone {
-		t.Errorf("a cursor of another store: %d; want 410", status)
-	}
-}
-
-func cursorNow(t *testing.T, host bench) string {
-	t.Helper()
-	got, err := host.client.WatchChangesWithResponse(t.Context(), &cmhostv1.WatchChangesParams{})
-	if err != nil || got.JSON200 == nil {
-		t.Fatalf("%v %+v", err, got)
-	}
-	return got.JSON200.Next
-}
-
-func statusOfCursor(t *testing.T, host bench, cursor string) int {
-	t.Helper()
-	got, err := host.client.WatchChangesWithResponse(t.Context(), &cmhostv1.WatchChangesParams{After: &cursor})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return got.StatusCode()
 }
 
 // TestRunningHostNoticesALoad loads from another connection, as `cmhost load` does, while a client waits for changes.

@@ -167,6 +167,38 @@ func (s *Server) DropDatabase(ctx context.Context, address string) error {
 	return err
 }
 
+// Dump is what pg_dump makes of a database.
+func (s *Server) Dump(ctx context.Context, address string) ([]byte, error) {
+	program, err := find("pg_dump")
+	if err != nil {
+		return nil, err
+	}
+	return runTool(exec.CommandContext(ctx, program, "--format=custom", "--dbname="+address))
+}
+
+// Restore lets pg_restore replace what is in a database by a dump.
+func (s *Server) Restore(ctx context.Context, address string, dump []byte) error {
+	program, err := find("pg_restore")
+	if err != nil {
+		return err
+	}
+	command := exec.CommandContext(ctx, program, "--clean", "--if-exists", "--single-transaction", "--dbname="+address)
+	command.Stdin = bytes.NewReader(dump)
+	_, err = runTool(command)
+	return err
+}
+
+// runTool runs a program and returns what it prints.
+func runTool(command *exec.Cmd) ([]byte, error) {
+	var said bytes.Buffer
+	command.Stderr = &said
+	printed, err := command.Output()
+	if err != nil {
+		err = fmt.Errorf("%s: %w\n%s", filepath.Base(command.Path), err, said.String())
+	}
+	return printed, err
+}
+
 // Stop ends the server and removes its folder.
 func (s *Server) Stop() error {
 	if s.process != nil {

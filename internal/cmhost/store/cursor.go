@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -19,9 +18,10 @@ import (
 // a restore.
 var ErrCursorGone = errors.New("the cursor does not belong to this store's history")
 
-// A cursor is a place in the log: its index, bound to the store's epoch and to the hash of the entry there. After a
-// restore either the index is beyond the log's end, or the entry there has another hash: what a client saw is not
-// this store's history any more.
+// A cursor is a place in the log: its index, bound to the epoch and to the hash of the entry there. The epoch is a random
+// name that the database has, and beside it something that a backup cannot bring back: for a SQLite file its witness, for
+// PostgreSQL where the tables live. So after a restore all cursors from before are gone, those too whose entry is there
+// again. Hosts on one database have one epoch, and keep it when they start again.
 const (
 	cursorIndex = 8
 	cursorBond  = 16
@@ -33,40 +33,63 @@ func newEpoch() string {
 	return hex.EncodeToString(epoch[:])
 }
 
-// Cursor is the cursor for a place in the log.
-func (s *Store) Cursor(at chain.Head) string {
+// cursor is the cursor for a place in the log of an epoch.
+func cursor(epoch string, at chain.Head) string {
 	raw := binary.BigEndian.AppendUint64(nil, uint64(at.Length))
-	return base64.RawURLEncoding.EncodeToString(append(raw, s.bond(at.Hash)...))
+	return base64.RawURLEncoding.EncodeToString(append(raw, bond(epoch, at)...))
 }
 
 // bond is what binds a cursor to the epoch and to an entry.
-func (s *Store) bond(hash string) []byte {
-	sum := sha256.Sum256([]byte(s.epoch + "/" + hash))
+func bond(epoch string, at chain.Head) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s", epoch, at.Length, at.Hash))
 	return sum[:cursorBond]
 }
 
-// resolve is the place in the log that a cursor stands for.
-func (s *Store) resolve(ctx context.Context, cursor string) (chain.Head, error) {
+// epoch is the epoch of what was read with the dialect's epoch.
+func (s *Store) epoch(read string) string {
+	if s.witness == nil {
+		return read
+	}
+	return read + "/" + s.witness.name
+}
+
+// Now is the cursor for the end of the log.
+func (s *Store) Now(ctx context.Context) (string, error) {
+	var epoch string
+	var head chain.Head
+	query := `SELECT ` + s.dialect.epoch + `, log_length, log_head FROM store WHERE id = 1`
+	if err := s.reader.QueryRowContext(ctx, query).Scan(&epoch, &head.Length, &head.Hash); err != nil {
+		return "", fmt.Errorf("read the head of the log: %w", err)
+	}
+	return cursor(s.epoch(epoch), head), nil
+}
+
+// resolve is the place in the log that a cursor stands for, and the epoch.
+func (s *Store) resolve(ctx context.Context, cursor string) (at chain.Head, epoch string, err error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(raw) != cursorIndex+cursorBond {
-		return chain.Head{}, ErrCursorGone
+		return at, "", ErrCursorGone
 	}
 	index := binary.BigEndian.Uint64(raw)
 	if index > 1<<53 {
-		return chain.Head{}, ErrCursorGone
+		return at, "", ErrCursorGone
 	}
-	at := chain.Head{Length: int64(index)}
-	if at.Length > 0 {
-		err := s.reader.QueryRowContext(ctx, `SELECT hash FROM log WHERE idx = $1`, at.Length).Scan(&at.Hash)
-		if errors.Is(err, sql.ErrNoRows) {
-			return chain.Head{}, ErrCursorGone
-		}
-		if err != nil {
-			return chain.Head{}, fmt.Errorf("look up a cursor: %w", err)
-		}
+	at.Length = int64(index)
+	query := `SELECT ` + s.dialect.epoch + `, COALESCE((SELECT hash FROM log WHERE idx = $1), '') FROM store WHERE id = 1`
+	if err := s.reader.QueryRowContext(ctx, query, at.Length).Scan(&epoch, &at.Hash); err != nil {
+		return at, "", fmt.Errorf("look up a cursor: %w", err)
 	}
-	if !bytes.Equal(raw[cursorIndex:], s.bond(at.Hash)) {
-		return chain.Head{}, ErrCursorGone
+	epoch = s.epoch(epoch)
+	if !bytes.Equal(raw[cursorIndex:], bond(epoch, at)) {
+		return at, "", ErrCursorGone
 	}
-	return at, nil
+	return at, epoch, nil
+}
+
+// Restored begins a new epoch, for a restore that nothing in reach can notice: of a whole machine or volume.
+func (s *Store) Restored(ctx context.Context) error {
+	if _, err := s.writer.ExecContext(ctx, `UPDATE store SET epoch = $1 WHERE id = 1`, newEpoch()); err != nil {
+		return fmt.Errorf("begin a new epoch: %w", err)
+	}
+	return nil
 }

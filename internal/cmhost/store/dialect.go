@@ -25,7 +25,9 @@ type dialect struct {
 	goose  goose.Dialect
 	folder string
 	isFile bool
-	open   func(address string) (writer, reader *sql.DB, err error)
+	// epoch is what names the epoch in the database.
+	epoch string
+	open  func(address string) (writer, reader *sql.DB, err error)
 	// lock is the first statement of a writing transaction; empty where beginning it locks already. It must not read:
 	// what a serialisable transaction sees is what was there when it first read.
 	lock string
@@ -38,17 +40,21 @@ type dialect struct {
 func dialectOf(address string) dialect {
 	if strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://") {
 		return dialect{
-			goose: goose.DialectPostgres, folder: "migrations/postgres", open: openPostgres,
+			goose: goose.DialectPostgres, folder: "migrations/postgres", open: openPostgres, epoch: postgresEpoch,
 			lock: "LOCK TABLE log IN EXCLUSIVE MODE", again: postgresAgain, options: postgresOptions,
 		}
 	}
 	return dialect{
-		goose: goose.DialectSQLite3, folder: "migrations/sqlite", isFile: true, open: openSQLite, again: sqliteAgain,
+		goose: goose.DialectSQLite3, folder: "migrations/sqlite", isFile: true, open: openSQLite, epoch: "epoch", again: sqliteAgain,
 		options: func() ([]goose.ProviderOption, error) { return nil, nil },
 	}
 }
 
 func (d dialect) migrations() (fs.FS, error) { return fs.Sub(migrations, d.folder) }
+
+// postgresEpoch adds what a restored dump does not bring back: the cluster, its timeline, which a recovery to a point in
+// time or the promotion of a standby ends, and the log's table, which pg_restore makes anew.
+const postgresEpoch = `epoch || '/' || (SELECT system_identifier FROM pg_control_system()) || '/' || (SELECT timeline_id FROM pg_control_checkpoint()) || '/' || 'log'::regclass::oid`
 
 // openPostgres opens one pool for both: the log's lock serialises writers.
 func openPostgres(address string) (writer, reader *sql.DB, err error) {

@@ -49,10 +49,11 @@ type Batch struct {
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
+	address  string
 	dialect  dialect
+	witness  *witness
 	reader   *sql.DB
 	writer   *sql.DB
-	epoch    string
 	options  Options
 	prepared prepared
 
@@ -84,9 +85,9 @@ func Open(ctx context.Context, address string, options Options) (*Store, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	s := &Store{dialect: dialect, reader: reader, writer: writer, options: options, queue: make(chan *change), stopped: make(chan struct{}), moved: make(chan struct{})}
+	s := &Store{address: address, dialect: dialect, reader: reader, writer: writer, options: options, queue: make(chan *change), stopped: make(chan struct{}), moved: make(chan struct{})}
 	if err := s.prepare(ctx); err != nil {
-		return nil, errors.Join(err, reader.Close(), writer.Close())
+		return nil, errors.Join(err, s.witness.close(), reader.Close(), writer.Close())
 	}
 	background, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -111,16 +112,26 @@ func (s *Store) prepare(ctx context.Context) error {
 	return err
 }
 
-// begin makes the one row of a new store.
+// begin makes the one row of a new store, and finds out whether a file was restored.
 func (s *Store) begin(ctx context.Context) error {
 	const insert = `INSERT INTO store (id, epoch, audience, log_length, log_head) VALUES (1, $1, '', 0, '') ON CONFLICT (id) DO NOTHING`
 	if _, err := s.writer.ExecContext(ctx, insert, newEpoch()); err != nil {
 		return fmt.Errorf("begin a new store: %w", err)
 	}
-	if err := s.reader.QueryRowContext(ctx, `SELECT epoch FROM store WHERE id = 1`).Scan(&s.epoch); err != nil {
-		return fmt.Errorf("read the store's epoch: %w", err)
+	if !s.dialect.isFile {
+		return nil
 	}
-	return nil
+	locked, err := s.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin a new store: %w", err)
+	}
+	defer func() { _ = locked.Rollback() }() // nothing is written
+	head, err := readHead(ctx, locked)
+	if err != nil {
+		return err
+	}
+	s.witness, err = openWitness(ctx, witnessOf(s.address), locked, head)
+	return err
 }
 
 // Close ends the store after the changes under way.
@@ -128,7 +139,7 @@ func (s *Store) Close() error {
 	close(s.stopped)
 	s.cancel()
 	s.running.Wait()
-	return errors.Join(s.reader.Close(), s.writer.Close())
+	return errors.Join(s.witness.close(), s.reader.Close(), s.writer.Close())
 }
 
 // Ping tells whether the database answers.
@@ -138,9 +149,11 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // Head is the end of the log.
-func (s *Store) Head(ctx context.Context) (chain.Head, error) {
+func (s *Store) Head(ctx context.Context) (chain.Head, error) { return readHead(ctx, s.reader) }
+
+func readHead(ctx context.Context, from querier) (chain.Head, error) {
 	var head chain.Head
-	err := s.reader.QueryRowContext(ctx, `SELECT log_length, log_head FROM store WHERE id = 1`).Scan(&head.Length, &head.Hash)
+	err := from.QueryRowContext(ctx, `SELECT log_length, log_head FROM store WHERE id = 1`).Scan(&head.Length, &head.Hash)
 	if err != nil {
 		return chain.Head{}, fmt.Errorf("read the head of the log: %w", err)
 	}

@@ -12,19 +12,10 @@ import (
 // MaxChanges bounds the changes in one answer.
 const MaxChanges = 500
 
-// Now is the cursor for the end of the log.
-func (s *Store) Now(ctx context.Context) (string, error) {
-	head, err := s.Head(ctx)
-	if err != nil {
-		return "", err
-	}
-	return s.Cursor(head), nil
-}
-
 // Changes are the changes behind a cursor, and the cursor behind them. It waits until there are any, at most until the
 // time is over or ended is closed; then there are none, and the cursor is the same.
-func (s *Store) Changes(ctx context.Context, ended <-chan struct{}, cursor string, wait time.Duration) ([]cmhostv1.Change, string, error) {
-	at, err := s.resolve(ctx, cursor)
+func (s *Store) Changes(ctx context.Context, ended <-chan struct{}, after string, wait time.Duration) ([]cmhostv1.Change, string, error) {
+	at, epoch, err := s.resolve(ctx, after)
 	if err != nil {
 		return nil, "", err
 	}
@@ -34,14 +25,14 @@ func (s *Store) Changes(ctx context.Context, ended <-chan struct{}, cursor strin
 		moved := s.movement()
 		changes, end, err := s.changesAfter(ctx, at)
 		if err != nil || len(changes) > 0 {
-			return changes, s.Cursor(end), err
+			return changes, cursor(epoch, end), err
 		}
 		select {
 		case <-moved:
 		case <-deadline.C:
-			return nil, cursor, nil
+			return nil, after, nil
 		case <-ended:
-			return nil, cursor, nil
+			return nil, after, nil
 		}
 	}
 }
