@@ -9,6 +9,7 @@ TOOL := go tool -modfile=hack/tools/go.mod
 # The control plane is built on first use. Recipes that need it begin with this.
 ASSETS = assets=$$(hack/controlplane/build.sh)
 FUZZTIME ?= 10s
+SOAK ?= 600
 
 ##@ Use
 
@@ -94,6 +95,11 @@ test-race: ## The tests of packages with concurrency, with the race detector.
 fuzz: ## Every fuzz target for FUZZTIME (10s).
 	@hack/fuzz.sh $(FUZZTIME)
 
+.PHONY: soak
+soak: ## The tests with faults, longer: a storm of SOAK seconds (600), 40 kills of the program, by a seed that is printed (FAULT_SEED repeats it).
+	@$(ASSETS); KUBEBUILDER_ASSETS=$$assets FAULT_SECONDS=$(SOAK) KILLS=40 KILL_PROCEDURES=150 \
+		go test -count=1 -v -timeout 24h ./controllers -run TestControllers -ginkgo.label-filter=slow -ginkgo.timeout=24h
+
 .PHONY: bench
 bench: bin/manager bin/cmhost bin/bench ## Measure operator, host and API server beside a bare client; BENCH takes its flags, such as -scale=0.1.
 	@$(ASSETS); bin/bench -assets "$$assets" $(BENCH)
@@ -109,8 +115,8 @@ release: ## Build what is released into dist/, and check that building elsewhere
 	@hack/release.sh --check
 
 .PHONY: image
-image: ## Put the operator into an image (needs buildah, and `make release` first).
-	@buildah build --build-arg TARGETARCH=$$(go env GOARCH) -t token-procedure-operator:latest .
+image: ## Put the operator and the reference host into an image each, and start both (needs buildah and bubblewrap; after `make release`).
+	@hack/image.sh
 
 ##@ Clean
 

@@ -186,9 +186,7 @@ var _ = Describe("a manager that is killed", Label("slow"), func() {
 // survive runs operators, one after the other, until every deadline is reached, and then one more. It returns how many died.
 func (w *world) survive(reaper *reaper) (kills int) {
 	GinkgoHelper()
-	config := restConfig
-	restConfig = reaper.wrap(config)
-	defer func() { restConfig = config }()
+	w.api = reaper.wrap(restConfig)
 	for reaper.left() > 0 {
 		w.start()
 		select {

@@ -35,9 +35,14 @@ const (
 	faultGarbage   fault = "a page of somebody else"
 	faultTruncated fault = "JSON that ends early, well framed"
 	faultRedirect  fault = "a redirect"
+	faultPlainText fault = "the right answer as plain text"
+	faultReplayed  fault = "200 with the answer to another call of the kind"
+	faultAudience  fault = "a host of another audience"
 )
 
-var allFaults = []fault{faultReset, faultLost, faultHalf, faultSlow, faultBusy, faultDown, faultGarbage, faultTruncated, faultRedirect}
+var allFaults = []fault{
+	faultReset, faultLost, faultHalf, faultSlow, faultBusy, faultDown, faultGarbage, faultTruncated, faultRedirect, faultPlainText, faultReplayed, faultAudience,
+}
 
 // proxy stands between an operator and its host, with the host's certificate, and makes what passes fail.
 type proxy struct {
@@ -51,6 +56,13 @@ type proxy struct {
 	mu       sync.Mutex
 	injected map[fault]int
 	calls    map[string]int
+	last     map[string]replay // by operation
+}
+
+// replay is an answer to be given again.
+type replay struct {
+	path string
+	body []byte
 }
 
 // newProxy stands before the host of a world. choose says what becomes of each call; it is called by many goroutines.
@@ -61,7 +73,7 @@ func newProxy(w *world, choose func(*http.Request) fault, changes ...func(*tls.C
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	address, err := url.Parse(w.host.URL)
 	Expect(err).NotTo(HaveOccurred())
-	p := &proxy{choose: choose, host: address, client: client, injected: map[fault]int{}, calls: map[string]int{}}
+	p := &proxy{choose: choose, host: address, client: client, injected: map[fault]int{}, calls: map[string]int{}, last: map[string]replay{}}
 	own, err := tls.X509KeyPair(w.host.Own.Certificate, w.host.Own.Key)
 	Expect(err).NotTo(HaveOccurred())
 	clients := x509.NewCertPool()
@@ -132,7 +144,7 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request, chosen fault) {
 		return
 	}
 	maps.Copy(w.Header(), response.Header)
-	if chosen == faultTruncated {
+	if chosen = p.distort(w, r, chosen, &answer); chosen == faultTruncated {
 		answer = answer[:len(answer)/2]
 		w.Header().Set("Content-Length", fmt.Sprint(len(answer)))
 	}
@@ -144,6 +156,29 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request, chosen fault) {
 		return
 	}
 	_, _ = w.Write(answer)
+}
+
+// distort makes another answer of the right one, as the fault wants it.
+func (p *proxy) distort(w http.ResponseWriter, r *http.Request, chosen fault, answer *[]byte) fault {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before, found := p.last[operationOf(r)]
+	switch {
+	case chosen == faultPlainText:
+		w.Header().Set("Content-Type", "text/plain")
+	case chosen == faultAudience && operationOf(r) == "GET host":
+		*answer = bytes.Replace(*answer, []byte(`"audience":"`), []byte(`"audience":"not.`), 1)
+		w.Header().Del("Content-Length")
+	case chosen == faultReplayed && r.Method == http.MethodGet && found && before.path != r.URL.Path, chosen == faultReplayed && r.Method == http.MethodPut && found:
+		*answer = before.body
+		w.Header().Del("Content-Length")
+	case chosen == faultAudience, chosen == faultReplayed: // there is nothing to distort
+		p.injected[chosen]--
+	}
+	if len(*answer) > 0 && chosen == faultNone {
+		p.last[operationOf(r)] = replay{r.URL.Path, *answer}
+	}
+	return chosen
 }
 
 // reset breaks the connection as a router that lost its state does.
@@ -198,6 +233,13 @@ func (p *proxy) total() (calls, faults int) {
 	return calls, faults
 }
 
+// kinds are how often each fault was made.
+func (p *proxy) kinds() map[fault]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.injected)
+}
+
 // dice are faults by chance, from a seed.
 type dice struct {
 	mu     sync.Mutex
@@ -215,6 +257,13 @@ func (d *dice) choose(*http.Request) fault {
 		return faultNone
 	}
 	return allFaults[d.random.IntN(len(allFaults))]
+}
+
+// falls tells whether something that happens with a chance, in percent of the dice's own, happens now.
+func (d *dice) falls(percent int64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.random.Int64N(10_000) < d.chance.Load()*percent
 }
 
 // pick is a number below n.

@@ -35,13 +35,15 @@ type world struct {
 	three     signingtest.Officer
 	operator  *operator
 	writes    *writeCounter
+	// api is how the operator reaches the API server.
+	api *rest.Config
 }
 
 var worlds atomic.Int64
 
 // newWorld makes a world. The operator does not run yet.
 func newWorld(ctx context.Context, changes ...func(*hosttest.Options)) *world {
-	w := &world{namespace: fmt.Sprintf("world-%d", worlds.Add(1)), writes: &writeCounter{}}
+	w := &world{namespace: fmt.Sprintf("world-%d", worlds.Add(1)), writes: &writeCounter{}, api: restConfig}
 	t := GinkgoTB()
 	w.one, w.two, w.three = signingtest.New(t, "officer-1"), signingtest.New(t, "officer-2"), signingtest.New(t, "officer-3")
 	options := hosttest.Options{Officers: signingtest.Officers(w.one, w.two, w.three)}
@@ -153,7 +155,7 @@ func freeAddress() string {
 // start starts the operator for the world's namespace; it stops with the test.
 func (w *world) start() {
 	GinkgoHelper()
-	w.operator = startReplica(w.writes.wrap(restConfig), w.namespace)
+	w.operator = startReplica(w.writes.wrap(w.api), w.namespace)
 	DeferCleanup(w.stop)
 }
 
