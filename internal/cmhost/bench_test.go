@@ -149,16 +149,7 @@ type connection struct {
 
 func connect(b *testing.B, host bench) *connection {
 	b.Helper()
-	client, err := host.HTTPClient(host.Submitter)
-	if err != nil {
-		b.Fatal(err)
-	}
-	config := client.Transport.(*http.Transport).TLSClientConfig.Clone()
-	made, err := tls.Dial("tcp", strings.TrimPrefix(host.URL, "https://"), config)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = made.Close() })
+	made := dial(b, host, host.Submitter)
 	return &connection{made, bufio.NewReader(made)}
 }
 

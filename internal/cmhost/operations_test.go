@@ -139,7 +139,7 @@ func TestStoppingEndsLongPollsAtOnce(t *testing.T) {
 		ended <- outcome{next: got.JSON200.Next}
 	}()
 	<-waiting
-	host.WaitForCalls(t.Context(), 1)
+	host.WaitForCalls(t.Context(), func(inFlight int) bool { return inFlight == 1 })
 	begun := time.Now()
 	if err := host.Stop(); err != nil {
 		t.Fatal(err)

@@ -198,11 +198,11 @@ func (h *Host) Load(input load.Input) (err error) {
 	return err
 }
 
-// WaitForCalls waits until as many calls are being answered.
-func (h *Host) WaitForCalls(ctx context.Context, count int) {
+// WaitForCalls waits until the number of calls that are being answered is as wanted, or the context ends.
+func (h *Host) WaitForCalls(ctx context.Context, wanted func(inFlight int) bool) {
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	for h.running.server.InFlight() < count {
+	for !wanted(h.running.server.InFlight()) {
 		select {
 		case <-ctx.Done():
 			return

@@ -51,7 +51,8 @@ func (e *BreaksError) Error() string {
 
 // Load brings the input into a store and says what changed, and which Active procedures broke where that was allowed.
 func Load(ctx context.Context, s *store.Store, input Input) (changes []Change, broken []string, err error) {
-	err = s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	// Who interrupts a load learns whether it was written.
+	err = s.Update(context.WithoutCancel(ctx), func(ctx context.Context, tx *store.Tx) error {
 		changes, broken, err = plan(ctx, tx, input)
 		if err != nil || input.DryRun {
 			return err

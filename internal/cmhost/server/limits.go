@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -22,8 +23,6 @@ const (
 	MaxBody = 256 << 10
 	// MaxWait is the longest wait for a change.
 	MaxWait = 60 * time.Second
-	// callTimeout bounds every other call.
-	callTimeout = 25 * time.Second
 	// maxClients bounds how many clients' rates are remembered.
 	maxClients = 10_000
 	// worthGzip is from how many bytes on an answer is compressed.
@@ -38,19 +37,18 @@ type Limits struct {
 	Burst int
 	// Calls is how many calls are answered at the same time, LongPolls how many wait for changes.
 	Calls, LongPolls int
+	// Header is the time to send a call's header, or to shake hands; Request the time to send all of it; Call the time to
+	// work on it, waiting for changes not included; Answer the time to read its answer, from the header on; Idle the time
+	// between two calls of a connection.
+	Header, Request, Call, Answer, Idle time.Duration
 }
 
 func (l Limits) orDefaults() Limits {
-	defaults := Limits{Rate: 500, Burst: 1000, Calls: 256, LongPolls: 1024}
-	if l.Rate != 0 {
-		defaults.Rate = l.Rate
+	return Limits{
+		Rate: cmp.Or(l.Rate, 500), Burst: cmp.Or(l.Burst, 1000), Calls: cmp.Or(l.Calls, 256), LongPolls: cmp.Or(l.LongPolls, 1024),
+		Header: cmp.Or(l.Header, 10*time.Second), Request: cmp.Or(l.Request, 30*time.Second), Call: cmp.Or(l.Call, 25*time.Second),
+		Answer: cmp.Or(l.Answer, MaxWait+25*time.Second), Idle: cmp.Or(l.Idle, 2*time.Minute),
 	}
-	for chosen, given := range map[*int]int{&defaults.Burst: l.Burst, &defaults.Calls: l.Calls, &defaults.LongPolls: l.LongPolls} {
-		if given > 0 {
-			*chosen = given
-		}
-	}
-	return defaults
 }
 
 // limiter keeps clients within the limits.
@@ -121,7 +119,7 @@ func isLongPoll(r *http.Request) bool { return r.URL.Path == "/v1/changes" }
 // bounded limits the time of a call and the size of its body.
 func (s *Server) bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		limit := callTimeout
+		limit := s.config.Limits.Call
 		if isLongPoll(r) {
 			limit += MaxWait
 		}

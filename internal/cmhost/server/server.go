@@ -97,15 +97,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // Serve answers calls on a listener until the context is done; then it lets the calls under way finish.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, config *tls.Config) error {
 	const (
-		headerTimeout = 10 * time.Second
-		readTimeout   = 30 * time.Second
-		idleTimeout   = 2 * time.Minute
-		grace         = 20 * time.Second
-		maxHeader     = 16 << 10
+		grace     = 20 * time.Second
+		maxHeader = 16 << 10
 	)
+	limits := s.config.Limits
 	httpServer := &http.Server{
-		Handler: s, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: MaxWait + callTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, TLSConfig: config,
+		Handler: s, ReadHeaderTimeout: limits.Header, ReadTimeout: limits.Request, WriteTimeout: limits.Answer,
+		IdleTimeout: limits.Idle, MaxHeaderBytes: maxHeader, TLSConfig: config,
 		ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
 	}
 	var served sync.WaitGroup

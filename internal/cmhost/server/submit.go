@@ -53,22 +53,34 @@ func (a *api) PutTokenProcedure(ctx context.Context, call cmhostv1.PutTokenProce
 		return nil, refused
 	}
 	noted(ctx).revision, noted(ctx).digest = submission.Request.Revision, submission.Digest
-	var answer cmhostv1.PutTokenProcedureResponseObject
+	var made decided
 	err = a.store().Update(ctx, func(txCtx context.Context, tx *store.Tx) (err error) {
-		answer, err = a.decide(txCtx, tx, submission, noted(ctx))
+		made, err = a.decide(txCtx, tx, submission)
 		return err
 	})
-	return answer, err
+	if err != nil {
+		return nil, err
+	}
+	noted(ctx).outcome, noted(ctx).officers = made.outcome, made.officers
+	return made.answer, nil
 }
 
-// decide judges a submission and stores it, all in one transaction.
-func (a *api) decide(ctx context.Context, tx *store.Tx, s admission.Submission, found *note) (cmhostv1.PutTokenProcedureResponseObject, error) {
+// decided is what became of a submission that was not refused.
+type decided struct {
+	answer   cmhostv1.PutTokenProcedureResponseObject
+	outcome  string
+	officers []string
+}
+
+// decide judges a submission and stores it, all in one transaction. The call may have ended before: it must not touch
+// anything of it.
+func (a *api) decide(ctx context.Context, tx *store.Tx, s admission.Submission) (decided, error) {
 	if audience := tx.Audience(); audience != "" && audience != s.Request.Audience {
-		return nil, problem.New(cmhostv1.ProblemUnavailable, "this host is set up for another audience than its database: have its administrator correct that")
+		return decided{}, problem.New(cmhostv1.ProblemUnavailable, "this host is set up for another audience than its database: have its administrator correct that")
 	}
 	current, err := tx.Current(ctx, s.Request.Procedure.Name)
 	if err != nil {
-		return nil, err
+		return decided{}, err
 	}
 	policy := tx.Policy()
 	decision, refused := admission.Decide(s, admission.Facts{
@@ -76,22 +88,21 @@ func (a *api) decide(ctx context.Context, tx *store.Tx, s admission.Submission, 
 		MaxSignatureAge: a.server.config.MaxSignatureAge, Now: instant(a.server.config.Now()),
 	})
 	if refused != nil {
-		return nil, refused
+		return decided{}, refused
 	}
 	if decision.Already {
-		found.outcome = "already"
 		stored, err := tx.Procedure(ctx, s.Request.Procedure.Name)
 		if err != nil {
-			return nil, err
+			return decided{}, err
 		}
-		return cmhostv1.PutTokenProcedure200JSONResponse(*stored), nil
+		return decided{answer: cmhostv1.PutTokenProcedure200JSONResponse(*stored), outcome: "already"}, nil
 	}
 	if err := tx.PutProcedure(ctx, decision.Entry, decision.Summary, s.Request.Audience); err != nil {
-		return nil, err
+		return decided{}, err
 	}
-	found.outcome, found.officers = "accepted", nil
+	made := decided{answer: cmhostv1.PutTokenProcedure201JSONResponse(*store.Accepted(decision.Entry, s.Request.Procedure)), outcome: "accepted"}
 	for _, signer := range decision.Summary.Signers {
-		found.officers = append(found.officers, signer.Officer.Id)
+		made.officers = append(made.officers, signer.Officer.Id)
 	}
-	return cmhostv1.PutTokenProcedure201JSONResponse(*store.Accepted(decision.Entry, s.Request.Procedure)), nil
+	return made, nil
 }

@@ -30,6 +30,8 @@ type change struct {
 // returns when the change is durable. An error of apply is returned, and nothing is changed; apply may be called again
 // if the database asks for it, so it must have no other effects.
 //
+// When the context ends first, its error is returned, and apply may still run and its change be written.
+//
 // Changes that wait at the same time commit together, one after the other in one transaction: durability costs one
 // write to disk for all of them.
 func (s *Store) Update(ctx context.Context, apply func(context.Context, *Tx) error) error {
@@ -41,7 +43,12 @@ func (s *Store) Update(ctx context.Context, apply func(context.Context, *Tx) err
 	case <-s.stopped:
 		return ErrClosed
 	}
-	return <-waiting.done // soon: a change that was taken is always answered
+	select {
+	case err := <-waiting.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // write is the only one in this process that writes.
