@@ -157,9 +157,41 @@ func TestStringsAndListsAreBounded(t *testing.T) {
 			}
 		}
 	})
-	for property, schema := range contract.Components.Schemas["Submission"].Value.Properties {
-		if schema.Value.MaxLength == nil && schema.Value.MaxItems == nil {
-			t.Errorf("Submission.%s has no bounds", property)
+	for name, header := range contract.Components.Headers {
+		checkBounds(t, "header "+name, header.Value.Schema)
+	}
+	for name, schema := range contract.Components.Schemas {
+		checkBounds(t, name, schema)
+	}
+}
+
+// checkBounds asks for bounds on everything in a schema that can grow. What is referred to is checked by itself; the object
+// of a log entry is free.
+func checkBounds(t *testing.T, where string, reference *openapi3.SchemaRef) {
+	t.Helper()
+	if reference == nil {
+		return
+	}
+	schema := reference.Value
+	switch {
+	case schema.Type.Is("string") && schema.MaxLength == nil && len(schema.Enum) == 0 && schema.Format != "date-time":
+		t.Errorf("%s is a string without maxLength", where)
+	case schema.Type.Is("array") && schema.MaxItems == nil:
+		t.Errorf("%s is an array without maxItems", where)
+	case schema.Type.Is("integer") && (schema.Min == nil || schema.Max == nil):
+		t.Errorf("%s is an integer without minimum and maximum", where)
+	}
+	for name, property := range schema.Properties {
+		if property.Ref == "" {
+			checkBounds(t, where+"."+name, property)
+		}
+	}
+	if schema.Items != nil && schema.Items.Ref == "" {
+		checkBounds(t, where+"[]", schema.Items)
+	}
+	for _, part := range schema.AllOf {
+		if part.Ref == "" {
+			checkBounds(t, where, part)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,32 @@ func TestVector(t *testing.T) {
 	const want = `{"action":"Added","hash":"sha256:b570b97163aa0a81f5d9fe249071273c44dc2088500fd6564bd9a4f2cced8dd5","index":1,"kind":"PINProcedure","name":"PIN letter","object":{"name":"PIN letter","state":"Active"},"previous":"","time":"2026-11-22T09:30:00Z"}`
 	if err != nil || string(stored) != want {
 		t.Errorf("got  %s, %v\nwant %s", stored, err, want)
+	}
+}
+
+// TestTheContractsExampleIsAChain lets whoever writes a gateway try their own hashes on the contract's example.
+func TestTheContractsExampleIsAChain(t *testing.T) {
+	contract, err := cmhostv1.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := json.Marshal(contract.Components.Examples["Log"].Value.Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var page struct{ Items []json.RawMessage }
+	if err := json.Unmarshal(plain, &page); err != nil || len(page.Items) == 0 {
+		t.Fatalf("%d entries, %v", len(page.Items), err)
+	}
+	head := Head{}
+	for _, entry := range page.Items {
+		if head, err = Verify(head, entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	host, err := json.Marshal(contract.Components.Examples["Host"].Value.Value)
+	if err != nil || !strings.Contains(string(host), head.Hash) {
+		t.Errorf("the example of a host is %s, %v; the example of its log ends with %s", host, err, head.Hash)
 	}
 }
 
