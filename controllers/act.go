@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmclient"
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 )
 
 // maxSteps bounds the effects of one reconcile: secure, submit, release, and what is left of a conflict is for the next.
@@ -97,7 +99,11 @@ func (r *TokenProcedureReconciler) submit(ctx context.Context, f *facts, p plan)
 		f.attempt = &attempt{refusal: refusal}
 		return
 	}
-	tookOver := f.host.entry != nil && f.host.entry.Revision == 0
+	tookOver, err := f.takesOver(ctx, connection, p.wanted)
+	if err != nil {
+		f.attempt = attemptOf(err)
+		return
+	}
 	entry, err := put(ctx, connection, f.name(), p)
 	logSubmission(f.log(ctx).WithValues("revision", p.wanted.Revision, "digest", p.digest), p.signers, err)
 	if err != nil {
@@ -114,6 +120,22 @@ func (r *TokenProcedureReconciler) submit(ctx context.Context, f *facts, p plan)
 	f.host.entry, f.host.content, f.tookOver = &entry, nil, tookOver
 	f.submitted = true
 	r.wakeSuperseded(f)
+}
+
+// takesOver says what a submission changes in a procedure that was made elsewhere; empty where the host has none such.
+func (f *facts) takesOver(ctx context.Context, connection *cmclient.Connection, wanted *request.Request) (changes string, err error) {
+	if f.host.entry == nil || f.host.entry.Revision != 0 {
+		return "", nil
+	}
+	content, err := connection.Content(ctx, f.name())
+	if err != nil {
+		return "", err
+	}
+	var texts []string
+	for _, difference := range request.Differences(content.Procedure, wanted.Procedure) {
+		texts = append(texts, difference.String())
+	}
+	return cmp.Or(strings.Join(texts, "; "), "nothing"), nil
 }
 
 // logSubmission notes how a submission ended, without the host's words.

@@ -218,13 +218,23 @@ func decideSynced(f *facts, standing standing, validated, signed finding) findin
 }
 
 func staleMessage(f *facts) string {
-	return fmt.Sprintf("the CM host has revision %d, this is revision %d, and the host never had it; nothing is written. Found at the host: %s. "+
-		"Apply a revision above %d, and have it signed, or make spec.procedure what the host has", f.host.entry.Revision, f.revision(), f.differences(), f.host.entry.Revision)
+	return fmt.Sprintf("the CM host has revision %d, this is revision %d, and the host never had it; nothing is written. Found at the host: %s. %s",
+		f.host.entry.Revision, f.revision(), f.differences(), f.wayAhead())
 }
 
 func driftedMessage(f *facts) string {
-	return fmt.Sprintf("the CM host had revision %d and has revision %d now; nothing is written over it. Found at the host: %s. "+
-		"Apply a revision above %d, and have it signed, to set it right", f.revision(), f.host.entry.Revision, f.differences(), f.host.entry.Revision)
+	return fmt.Sprintf("the CM host had revision %d and has revision %d now; nothing is written over it. Found at the host: %s. %s",
+		f.revision(), f.host.entry.Revision, f.differences(), f.wayAhead())
+}
+
+// wayAhead is what helps where the host has something else: a higher revision sets it right, its own accepts it.
+func (f *facts) wayAhead() string {
+	held := f.host.entry.Revision
+	way := fmt.Sprintf("Apply a revision above %d, and have it signed, to set it right", held)
+	if f.revision() < held {
+		way += fmt.Sprintf("; or apply revision %d with exactly what the host has, to accept that", held)
+	}
+	return way
 }
 
 func tooFarMessage(f *facts) string {

@@ -26,9 +26,11 @@ type facts struct {
 	// rivals are the other objects that want the same name on the same CMHost, without drafts.
 	rivals []rival
 	// attempt is how a submission of exactly this ended without being accepted; nil if there was none. submitted tells
-	// that one was accepted in this pass, tookOver that it replaced a procedure that was made elsewhere.
-	attempt             *attempt
-	submitted, tookOver bool
+	// that one was accepted in this pass, tookOver what it changed in a procedure that was made
+	// elsewhere.
+	attempt   *attempt
+	submitted bool
+	tookOver  string
 }
 
 // hostFacts are what is known of the host, and of what it has under the procedure's name.

@@ -124,8 +124,9 @@ func (r *TokenProcedureReconciler) announce(f *facts, before, after []metav1.Con
 	switch {
 	case troubles[is.Reason]:
 		r.Recorder.Eventf(f.object, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", shorten(is.Message, maxNote))
-	case f.tookOver:
-		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, eventTakenOver, "Submit", "revision %d took over the procedure %q, which was made elsewhere", f.revision(), f.name())
+	case f.tookOver != "":
+		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, eventTakenOver, "Submit", "%s",
+			shorten(fmt.Sprintf("revision %d took over the procedure %q, which was made elsewhere; changed: %s", f.revision(), f.name(), f.tookOver), maxNote))
 	case is.Reason != v1alpha1.ReasonUpToDate:
 	case was != nil && troubles[was.Reason]:
 		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, is.Reason, "Reconcile", "%s", shorten(is.Message, maxNote))

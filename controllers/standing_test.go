@@ -147,7 +147,7 @@ var _ = Describe("what the host has", func() {
 		Expect(drifted.Status.Request).To(BeNil())
 		Expect(describe(drifted.Status.Conditions)).To(And(ContainSubstring("PIN procedure: PIN letter -> User PIN"), ContainSubstring("had revision 1 and has revision 2"), ContainSubstring("Apply a revision above 2")))
 		w.eventuallySignature(ctx, "drifts-r1-officer-1", map[string]string{"Ready": "True Superseded", "Verified": "True OfficerSignature", "Counted": "False Superseded"})
-		w.eventuallyEvent(ctx, "drifts", "Drifted")
+		Expect(w.eventuallyEvent(ctx, "drifts", "Drifted")).To(ContainSubstring("PIN procedure: PIN letter -> User PIN"))
 
 		three := int64(3)
 		object = w.change(ctx, "drifts", func(o *v1alpha1.TokenProcedure) { o.Spec.Revision = &three })
@@ -162,8 +162,34 @@ var _ = Describe("what the host has", func() {
 		object := w.procedure("stale", 4)
 		create(ctx, object, w.signature(object, w.one), w.signature(object, w.two))
 		stale := w.eventually(ctx, "stale", map[string]string{"Ready": "False StaleRevision", "Signed": "Unknown NotSubmittable", "Synced": "False StaleRevision", "Stalled": "True StaleRevision"})
-		Expect(describe(stale.Status.Conditions)).To(ContainSubstring("the host never had it"))
+		Expect(describe(stale.Status.Conditions)).To(And(ContainSubstring("the host never had it"), ContainSubstring("Apply a revision above 5"), ContainSubstring("apply revision 5 with exactly what the host has")))
 		Expect(*stale.Status.Host.Revision).To(BeEquivalentTo(5))
+		w.eventuallyEvent(ctx, "stale", "StaleRevision")
+
+		By("the way out that accepts what the host has")
+		length := w.logLength(ctx)
+		w.change(ctx, "stale", func(o *v1alpha1.TokenProcedure) {
+			five := int64(5)
+			o.Spec.Revision, o.Spec.Procedure = &five, request.ToV1alpha1(other.Procedure)
+		})
+		w.eventually(ctx, "stale", synced)
+		Expect(w.logLength(ctx)).To(Equal(length), "nothing was written")
+	})
+
+	It("can be accepted where it drifted, and named with the fields that differ", func(ctx SpecContext) {
+		object := w.procedure("accepts", 1)
+		w.accepted(ctx, object)
+		other := w.requestOf(object)
+		other.Revision, other.Procedure.PINProcedure, other.Procedure.InputView = 2, "User PIN", "Visitor"
+		w.submit(ctx, other)
+		drifted := w.eventually(ctx, "accepts", map[string]string{"Ready": "False Drifted"})
+		Expect(describe(drifted.Status.Conditions)).To(And(ContainSubstring("PIN procedure: PIN letter -> User PIN"), ContainSubstring("-> Visitor"), ContainSubstring("apply revision 2 with exactly what the host has")))
+		w.change(ctx, "accepts", func(o *v1alpha1.TokenProcedure) {
+			two := int64(2)
+			o.Spec.Revision, o.Spec.Procedure = &two, request.ToV1alpha1(other.Procedure)
+		})
+		w.eventually(ctx, "accepts", synced)
+		w.eventuallyEvent(ctx, "accepts", "UpToDate")
 	})
 
 	It("is a StaleRevision when it is our revision with other content", func(ctx SpecContext) {
@@ -172,7 +198,8 @@ var _ = Describe("what the host has", func() {
 		w.submit(ctx, other)
 		object := w.procedure("equal", 1)
 		create(ctx, object, w.signature(object, w.one), w.signature(object, w.two))
-		w.eventually(ctx, "equal", map[string]string{"Ready": "False StaleRevision", "Stalled": "True StaleRevision"})
+		equal := w.eventually(ctx, "equal", map[string]string{"Ready": "False StaleRevision", "Stalled": "True StaleRevision"})
+		Expect(describe(equal.Status.Conditions)).NotTo(ContainSubstring("exactly what the host has"), "a revision must rise when its content changes")
 		w.eventuallySignature(ctx, "equal-r1-officer-1", map[string]string{"Ready": "False ContentDiffers", "Counted": "False ContentDiffers"})
 	})
 
@@ -183,7 +210,7 @@ var _ = Describe("what the host has", func() {
 		Expect(*waits.Status.Host.Revision).To(BeEquivalentTo(0))
 		create(ctx, w.signature(object, w.one), w.signature(object, w.two))
 		w.eventually(ctx, "elsewhere", synced)
-		w.eventuallyEvent(ctx, "elsewhere", "TakenOver")
+		Expect(w.eventuallyEvent(ctx, "elsewhere", "TakenOver")).To(And(ContainSubstring("made elsewhere"), ContainSubstring("PIN procedure: User PIN -> PIN letter")))
 	})
 
 	It("is refused without a call when the revision is too far above", func(ctx SpecContext) {
@@ -193,6 +220,12 @@ var _ = Describe("what the host has", func() {
 		create(ctx, w.signature(object, w.one), w.signature(object, w.two))
 		far := w.eventually(ctx, "far", map[string]string{"Ready": "False RefusedByHost", "Signed": "True TwoOfficersSigned", "Synced": "False RefusedByHost", "Stalled": "True RefusedByHost"})
 		Expect(describe(far.Status.Conditions)).To(ContainSubstring("apply it again with a revision of at most 10000"))
+
+		By("the way out")
+		w.change(ctx, "far", func(o *v1alpha1.TokenProcedure) { o.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain })
+		Expect(k8s.Delete(ctx, object)).To(Succeed())
+		w.eventuallyGone(ctx, object)
+		w.accepted(ctx, w.procedure("far", 10_000))
 	})
 
 	It("decides which of two objects keeps a name", func(ctx SpecContext) {
@@ -203,7 +236,9 @@ var _ = Describe("what the host has", func() {
 		create(ctx, older)
 		w.eventually(ctx, "a-older", map[string]string{"Ready": "False AwaitingSignatures"})
 		create(ctx, newer)
-		w.eventually(ctx, "b-newer", map[string]string{"Ready": "False NameConflict", "Stalled": "True NameConflict", "Signed": "Unknown NotSubmittable"})
+		loses := w.eventually(ctx, "b-newer", map[string]string{"Ready": "False NameConflict", "Stalled": "True NameConflict", "Signed": "Unknown NotSubmittable"})
+		Expect(describe(loses.Status.Conditions)).To(ContainSubstring(`the TokenProcedure "a-older" keeps the name "shared"`))
+		w.eventuallyEvent(ctx, "b-newer", "NameConflict")
 		w.submit(ctx, w.requestOf(newer))
 		w.eventually(ctx, "b-newer", synced)
 		w.eventually(ctx, "a-older", map[string]string{"Ready": "False NameConflict"})
