@@ -6,9 +6,14 @@ import (
 	"crypto/x509"
 	"flag"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +42,8 @@ type target struct {
 	clients map[string]hosttest.Credentials
 	// officers by name.
 	officers map[string]signingtest.Officer
+	// apart makes a connection for each call, so that each may reach another host behind a load balancer.
+	apart bool
 }
 
 func TestHost(t *testing.T) {
@@ -44,8 +51,11 @@ func TestHost(t *testing.T) {
 		check(t, given(t))
 		return
 	}
-	t.Run("the reference host on SQLite", func(t *testing.T) { check(t, reference(t, "")) })
-	t.Run("the reference host on PostgreSQL", func(t *testing.T) {
+	t.Run("the reference host on SQLite", func(t *testing.T) {
+		_, to := reference(t, "")
+		check(t, throughFlags(t, to))
+	})
+	t.Run("two reference hosts on PostgreSQL behind a load balancer", func(t *testing.T) {
 		server, err := postgrestest.Start()
 		if err != nil {
 			t.Fatal(err)
@@ -59,12 +69,102 @@ func TestHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, reference(t, database))
+		host, to := reference(t, database)
+		other, err := host.Another()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { stop(t, other) })
+		balancer := balance(t, host.URL, other.URL)
+		to.url, to.apart = balancer.url, true
+		check(t, to)
+		for i := range balancer.taken {
+			if count := balancer.taken[i].Load(); count < 50 {
+				t.Errorf("host %d got %d connections: expected half of them", i+1, count)
+			}
+		}
 	})
 }
 
+func stop(t *testing.T, host *hosttest.Host) {
+	t.Helper()
+	if err := host.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// balancer hands connections to two hosts by turns.
+type balancer struct {
+	url   string
+	taken [2]atomic.Int64
+}
+
+func balance(t *testing.T, urls ...string) *balancer {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	b := &balancer{url: "https://" + listener.Addr().String()}
+	go func() {
+		for next := 0; ; next = 1 - next {
+			client, err := listener.Accept()
+			if err != nil {
+				return // the test ends
+			}
+			b.taken[next].Add(1)
+			go join(client, strings.TrimPrefix(urls[next], "https://"))
+		}
+	}()
+	return b
+}
+
+// join passes bytes between a client and a host until both have ended.
+func join(client net.Conn, address string) {
+	defer func() { _ = client.Close() }()
+	host, err := net.Dial("tcp", address)
+	if err != nil {
+		return // the client sees that its connection ends
+	}
+	defer func() { _ = host.Close() }()
+	var both sync.WaitGroup
+	for from, to := range map[net.Conn]net.Conn{client: host, host: client} {
+		both.Go(func() {
+			_, _ = io.Copy(to, from)
+			_ = to.(*net.TCPConn).CloseWrite()
+		})
+	}
+	both.Wait()
+}
+
+// throughFlags names a target by flags and files, as somebody does who checks a host of their own.
+func throughFlags(t *testing.T, to target) target {
+	t.Helper()
+	folder := t.TempDir()
+	name := func(flag *string, file string, content []byte) {
+		*flag = filepath.Join(folder, file)
+		if err := os.WriteFile(*flag, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name(flags.ca, "ca.crt", to.ca)
+	name(flags.cert, "submitter.crt", to.clients["submitter"].Certificate)
+	name(flags.key, "submitter.key", to.clients["submitter"].Key)
+	name(flags.readerCert, "reader.crt", to.clients["reader"].Certificate)
+	name(flags.readerKey, "reader.key", to.clients["reader"].Key)
+	name(flags.unlistedCert, "unlisted.crt", to.clients["unlisted"].Certificate)
+	name(flags.unlistedKey, "unlisted.key", to.clients["unlisted"].Key)
+	for id, officer := range to.officers {
+		officer.WriteFiles(t, folder, id)
+	}
+	*flags.host, *flags.officers = to.url, folder
+	t.Cleanup(func() { *flags.host = "" })
+	return given(t)
+}
+
 // reference starts the reference host with officers of every kind.
-func reference(t *testing.T, database string) target {
+func reference(t *testing.T, database string) (*hosttest.Host, target) {
 	t.Helper()
 	officers := map[string]signingtest.Officer{}
 	add := func(name string, officer signingtest.Officer, change func(*signingtest.Officer)) {
@@ -89,12 +189,8 @@ func reference(t *testing.T, database string) target {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := host.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return target{
+	t.Cleanup(func() { stop(t, host) })
+	return host, target{
 		url: host.URL, ca: host.CA, officers: officers,
 		clients: map[string]hosttest.Credentials{"submitter": host.Submitter, "reader": host.Reader, "unlisted": host.Unlisted},
 	}
@@ -165,7 +261,7 @@ func (to target) client(t *testing.T, role string, version uint16) *http.Client 
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
-	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}
+	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true, DisableKeepAlives: to.apart}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 90 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return fmt.Errorf("the host redirects; it must not")

@@ -171,6 +171,13 @@ func (h *Host) Restart() error {
 	return nil
 }
 
+// Another starts one more host on the same database, with the same certificates, on a port of its own.
+func (h *Host) Another() (*Host, error) {
+	other := *h
+	other.address, other.running = "127.0.0.1:0", nil
+	return &other, other.Restart()
+}
+
 // Stop ends the host after the calls under way. A host that does not run is stopped already.
 func (h *Host) Stop() error {
 	if h.running == nil {
