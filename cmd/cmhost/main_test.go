@@ -3,15 +3,20 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+	"github.com/tokenprocedures/token-procedure-operator/docs"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/chain"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/hosttest"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 	"github.com/tokenprocedures/token-procedure-operator/internal/signing/signingtest"
@@ -167,6 +172,68 @@ func TestExportIsEvidenceThatVerifyChecks(t *testing.T) {
 	if out, err := check(strings.Join(lines[:len(lines)-1], ""), "--head", head); err == nil {
 		t.Errorf("cut off at the end, with the head remembered: %s", out)
 	}
+}
+
+// TestAnybodyCanCheckTheLog runs what the documentation says, on logs that are good and not.
+func TestAnybodyCanCheckTheLog(t *testing.T) {
+	for program, debian := range map[string]string{"jq": "jq", "openssl": "openssl", "bash": "bash"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Fatalf("%s is needed for this test: install Debian's package %s", program, debian)
+		}
+	}
+	page, err := os.ReadFile("../../docs/host.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := ""
+	for _, block := range docs.Blocks(string(page)) {
+		if block.Part == "Checking the log without our programs" {
+			script = block.Script
+		}
+	}
+	database := accepted(t)
+	exported := mustRun(t, "export", "--database", database)
+	good := mustRun(t, "verify", "--database", database)
+	head := "head " + good[strings.LastIndex(good, " ")+1:]
+	check := func(text string) (string, error) {
+		folder := t.TempDir()
+		if err := os.WriteFile(filepath.Join(folder, "log.jsonl"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		command := exec.CommandContext(t.Context(), "bash", "-eu", "-o", "pipefail", "-c", script)
+		command.Dir = folder
+		out, err := command.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := check(exported); err != nil || !strings.Contains(out, "Employee card, revision 1: officer-1 and officer-2\n") || !strings.HasSuffix(out, head) {
+		t.Errorf("%v\n%s\nwant the accepted request and the %s", err, out, head)
+	}
+	lines := strings.SplitAfter(strings.TrimSpace(exported), "\n")
+	for name, text := range map[string]string{
+		"a changed name":    strings.Replace(exported, "Employee card", "Employee cart", 1),
+		"an entry left out": strings.Join(append(slices.Clone(lines[:1]), lines[2:]...), ""),
+		"a forged signature, with its hash made again": forged(t, lines),
+	} {
+		if out, err := check(text); err == nil {
+			t.Errorf("%s was found good:\n%s", name, out)
+		}
+	}
+}
+
+// forged is a log whose last entry has another signature value, and the hash for it.
+func forged(t *testing.T, lines []string) string {
+	t.Helper()
+	var last cmhostv1.LogEntry
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
+		t.Fatal(err)
+	}
+	signature := last.Signatures[1].Signature
+	signature[len(signature)-1] ^= 1
+	_, entry, err := chain.Link(chain.Head{Length: last.Index - 1, Hash: last.Previous}, last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(lines[:len(lines)-1], "") + string(entry) + "\n"
 }
 
 func TestRestoredEndsCursors(t *testing.T) {
