@@ -3,17 +3,15 @@
 package gitops
 
 import (
-	"encoding/json"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
-	lua "github.com/yuin/gopher-lua"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	cmv1 "github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	"github.com/tokenprocedures/token-procedure-operator/test/gitops/argohealth"
 )
 
 const (
@@ -98,7 +96,7 @@ var cases = []struct {
 func TestArgoCDHealth(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if got := health(t, c.object); got["status"] != c.argo {
+			if got := health(t, c.object); got.Status != c.argo {
 				t.Errorf("Argo CD: expected %s, found %v", c.argo, got)
 			}
 		})
@@ -124,70 +122,20 @@ func TestArgoCDHealthWithoutStatus(t *testing.T) {
 	for _, kind := range []string{"TokenProcedure", "ProcedureSignature", "CMHost"} {
 		u := object(kind, 2)
 		delete(u.Object, "status")
-		if got := health(t, u); got["status"] != progressing {
+		if got := health(t, u); got.Status != progressing {
 			t.Errorf("%s: expected %s, found %v", kind, progressing, got)
 		}
 	}
 }
 
-var scripts = map[string]string{
-	"TokenProcedure": "tokenprocedure.lua", "ProcedureSignature": "proceduresignature.lua", "CMHost": "cmhost.lua",
-}
-
-// health runs the script as Argo CD does: with the object in the global obj and no libraries that reach outside.
-func health(t *testing.T, u *unstructured.Unstructured) map[string]string {
+// health is what the script of the object's kind says of it.
+func health(t *testing.T, u *unstructured.Unstructured) argohealth.Health {
 	t.Helper()
-	state := lua.NewState(lua.Options{SkipOpenLibs: true})
-	defer state.Close()
-	for name, open := range map[string]lua.LGFunction{lua.BaseLibName: lua.OpenBase, lua.TabLibName: lua.OpenTable, lua.StringLibName: lua.OpenString} {
-		state.Push(state.NewFunction(open))
-		state.Push(lua.LString(name))
-		state.Call(1, 0)
-	}
-	// Through JSON, as an object from an API server is: numbers are floats.
-	content, err := json.Marshal(u.Object)
+	found, err := argohealth.Of("../../config/argocd/health", u)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var decoded any
-	if err := json.Unmarshal(content, &decoded); err != nil {
-		t.Fatal(err)
-	}
-	state.SetGlobal("obj", toLua(state, decoded))
-	if err := state.DoFile(filepath.Join("../../config/argocd/health", scripts[u.GetKind()])); err != nil {
-		t.Fatal(err)
-	}
-	table, ok := state.Get(-1).(*lua.LTable)
-	if !ok {
-		t.Fatalf("expected the script to return a table, found %v", state.Get(-1))
-	}
-	result := map[string]string{}
-	table.ForEach(func(key, value lua.LValue) { result[key.String()] = value.String() })
-	return result
-}
-
-func toLua(state *lua.LState, value any) lua.LValue {
-	switch v := value.(type) {
-	case map[string]any:
-		table := state.NewTable()
-		for key, item := range v {
-			table.RawSetString(key, toLua(state, item))
-		}
-		return table
-	case []any:
-		table := state.NewTable()
-		for _, item := range v {
-			table.Append(toLua(state, item))
-		}
-		return table
-	case string:
-		return lua.LString(v)
-	case float64:
-		return lua.LNumber(v)
-	case bool:
-		return lua.LBool(v)
-	}
-	return lua.LNil
+	return found
 }
 
 // The ConfigMap that users apply holds exactly the scripts that are tested here.
@@ -200,10 +148,10 @@ func TestConfigMapNamesEveryScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) != len(scripts) {
-		t.Errorf("expected %d scripts, found %d", len(scripts), len(files))
+	if len(files) != len(argohealth.Scripts) {
+		t.Errorf("expected %d scripts, found %d", len(argohealth.Scripts), len(files))
 	}
-	for kind, file := range scripts {
+	for kind, file := range argohealth.Scripts {
 		key := "resource.customizations.health.cm.tokenprocedures.dev_" + kind + "=health/" + file
 		if !strings.Contains(string(kustomization), "- "+key+"\n") {
 			t.Errorf("expected config/argocd/kustomization.yaml to have %s", key)
