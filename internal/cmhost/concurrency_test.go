@@ -52,6 +52,49 @@ func TestConcurrentWriters(t *testing.T) {
 	})
 }
 
+// TestAWriteAtOneHostWakesWhoWaitsAtAnother waits for changes at each of two hosts on one database while the other writes.
+func TestAWriteAtOneHostWakesWhoWaitsAtAnother(t *testing.T) {
+	host := start(t, newPostgres(t))
+	second, err := host.Another()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := second.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	other := bench{Host: second, one: host.one, two: host.two}
+	if other.client, err = second.Client(second.Submitter); err != nil {
+		t.Fatal(err)
+	}
+	for i, hosts := range [][2]bench{{host, other}, {other, host}} {
+		waiting, writing := hosts[0], hosts[1]
+		cursor, wait := cursorNow(t, writing), 60
+		woken := make(chan *cmhostv1.WatchChangesResponse, 1)
+		go func() {
+			got, err := waiting.client.WatchChangesWithResponse(t.Context(), &cmhostv1.WatchChangesParams{After: &cursor, Wait: &wait})
+			if err != nil {
+				t.Error(err)
+			}
+			woken <- got
+		}()
+		waiting.WaitForCalls(t.Context(), func(inFlight int) bool { return inFlight == 1 })
+		name := fmt.Sprintf("Procedure %d", i)
+		writing.accept(t, 1, signingtest.Procedure(name))
+		begun := time.Now()
+		select {
+		case got := <-woken:
+			if got.JSON200 == nil || len(got.JSON200.Items) != 1 || got.JSON200.Items[0].Name != name {
+				t.Errorf("woken with %s", got.Body)
+			}
+			t.Logf("woken %v after the write was acknowledged", time.Since(begun))
+		case <-time.After(5 * time.Second):
+			t.Fatal("nobody was woken in 5 s")
+		}
+	}
+}
+
 // contest lets all writers submit other content as the same revision: exactly one wins.
 func contest(t *testing.T, hosts []bench, rounds int) {
 	t.Helper()

@@ -202,6 +202,39 @@ func TestCallsThatTakeTooLongEnd(t *testing.T) {
 	})
 }
 
+// TestStoppingFinishesTheCallsUnderWay stops a host while a submission waits for the database.
+func TestStoppingFinishesTheCallsUnderWay(t *testing.T) {
+	onEachDatabase(t, func(t *testing.T, address string) {
+		host := start(t, address)
+		r, signatures := host.signed(t, 1, signingtest.Procedure("Employee card"))
+		release := locked(t, address)
+		answered, stopped := make(chan int, 1), make(chan error, 1)
+		go func() {
+			status, refused, err := hosttest.Put(t.Context(), host.client, r, signatures...)
+			if err != nil || refused != nil {
+				t.Errorf("%+v %v", refused, err)
+			}
+			answered <- status
+		}()
+		host.WaitForCalls(t.Context(), func(inFlight int) bool { return inFlight == 1 })
+		go func() { stopped <- host.Stop() }()
+		for { // until the host takes no more connections
+			connection, err := net.Dial("tcp", strings.TrimPrefix(host.URL, "https://"))
+			if err != nil {
+				break
+			}
+			_ = connection.Close()
+		}
+		release()
+		if status := <-answered; status != http.StatusCreated {
+			t.Errorf("the submission under way: %d; want 201", status)
+		}
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestMoreCallsThanAllowedAtATimeAreRefused lets one client wait for changes where one may wait.
 func TestMoreCallsThanAllowedAtATimeAreRefused(t *testing.T) {
 	host := startWith(t, hosttest.Options{Limits: server.Limits{LongPolls: 1}})

@@ -197,6 +197,9 @@ func TestALostDatabaseIsUnavailableAndTellsNothing(t *testing.T) {
 	for _, call := range []func() (int, []byte, error){
 		func() (int, []byte, error) {
 			got, err := host.client.GetHostWithResponse(t.Context())
+			if got.HTTPResponse.Header.Get("Retry-After") == "" {
+				t.Error("there is no Retry-After")
+			}
 			return got.StatusCode(), got.Body, err
 		},
 		func() (int, []byte, error) {
