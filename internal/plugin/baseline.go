@@ -50,17 +50,22 @@ func hostBaseline(ctx context.Context, s *session, hosts *hostFlags, from *sourc
 	if err != nil {
 		return baseline{}, err
 	}
-	if err := opened.mustBe(ctx, from.audience); err != nil {
+	return opened.baseline(ctx, from)
+}
+
+// baseline is what the host has of a procedure.
+func (h *host) baseline(ctx context.Context, from *source) (baseline, error) {
+	if err := h.mustBe(ctx, from.audience); err != nil {
 		return baseline{}, err
 	}
-	stored, err := opened.procedure(ctx, string(from.procedure.Spec.Procedure.Name))
+	stored, err := h.procedure(ctx, string(from.procedure.Spec.Procedure.Name))
 	if err != nil {
 		return baseline{}, err
 	}
 	if stored == nil {
-		return baseline{host: opened}, nil
+		return baseline{host: h}, nil
 	}
-	return baseline{procedure: &stored.Procedure, revision: stored.Revision, from: describeCopy(stored), copy: stored, host: opened}, nil
+	return baseline{procedure: &stored.Procedure, revision: stored.Revision, from: describeCopy(stored), copy: stored, host: h}, nil
 }
 
 // mustBe refuses a host that is not the one of the request.

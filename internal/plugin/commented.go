@@ -13,7 +13,7 @@ import (
 var fieldComments = map[string]string{
 	"cmHostRef":                      "The CMHost in the same namespace. It cannot be changed.",
 	"draft":                          "A draft may be incomplete and nobody signs it. Remove this line to submit it for signing, for good.",
-	"revision":                       "What officers sign is numbered: raise this with every change below.",
+	"revision":                       "What officers sign is numbered: raise this with every change below (not yet while it is a draft).",
 	"procedure":                      "Exactly what two officers sign, and what the CM host stores.",
 	"name":                           "Procedure name. It cannot be changed later.",
 	"state":                          "Active or Closed. Nothing is ever deleted: Closed ends a procedure.",

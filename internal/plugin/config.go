@@ -65,9 +65,11 @@ func maySignFor(audience, allowed string) error {
 	if err != nil {
 		return err
 	}
-	listed := "lists none"
-	if len(config.Audiences) > 0 {
-		listed = "lists " + strings.Join(config.Audiences, ", ")
+	listed := "which lists " + strings.Join(config.Audiences, ", ")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		listed = "which does not exist yet"
+	} else if len(config.Audiences) == 0 {
+		listed = "which lists none"
 	}
-	return usagef("the request is for the CM host %q, which you have not allowed: if that is right, give --audience %s or add it to `audiences:` in %s (which %s)", audience, audience, path, listed)
+	return usagef("the request is for the CM host %q, which you have not allowed: if that is your CM host (its administrator knows), give --audience %s, or once and for all write `audiences: [%s]` into %s (%s)", audience, audience, audience, path, listed)
 }

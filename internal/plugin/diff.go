@@ -21,10 +21,16 @@ func newDiffCommand(s *session) *cobra.Command {
 		Use:   "diff NAME | -f FILE",
 		Short: "Compare a manifest with the CM host's copy and with the last signed revision",
 		Long: `Compare the manifest, field by field and in domain words, with what the CM host has, and with the newest revision that
-a signature beside the manifest covers. The exit code is 1 when the manifest differs from the host's copy, or, where the
-host is not asked, from the last signed revision.`,
+a signature beside the manifest covers. With -f the CM host is the one that --host names, else that of the manifest's
+CMHost in the cluster.
+
+The exit code is 1 when the manifest differs from the host's copy, or, where the host cannot be asked with what you have,
+from the last signed revision.`,
 		Example: `  kubectl tokenproc diff employee-card -n pki
-  kubectl tokenproc diff -f employee-card.yaml --host https://cm.example.com:8443 --host-ca ca.crt --host-cert me.crt --host-key me.key`,
+  kubectl tokenproc diff -f employee-card.yaml -n pki
+
+  # offline, against the signatures beside it
+  kubectl tokenproc diff -f employee-card.yaml -f signatures/ -o json`,
 		Args:              oneName(&o.from),
 		ValidArgsFunction: s.completeProcedures,
 		RunE: func(command *cobra.Command, names []string) error {
@@ -47,12 +53,18 @@ func (o *diffOptions) run(ctx context.Context, s *session, names []string) error
 	if own := one.procedure.Spec.Revision; own != nil {
 		report.Revision = *own
 	}
-	copied, err := hostBaseline(ctx, s, &o.hosts, one)
+	opened, why := o.hosts.openFor(ctx, s, one)
 	switch {
-	case err == nil:
+	case why == nil:
+		copied, err := opened.baseline(ctx, one)
+		if err != nil {
+			return err
+		}
 		report.compare("host", manifest, copied)
-	case one.cmHost != nil && one.cmHost.UID != "" || o.hosts.given():
-		return err
+	case o.hosts.given():
+		return why
+	default:
+		s.note("the CM host was not asked: %s\n", firstLine(why))
 	}
 	if err := one.loadSignatures(ctx, s); err != nil {
 		return err
@@ -61,7 +73,7 @@ func (o *diffOptions) run(ctx context.Context, s *session, names []string) error
 		report.compare("signed", manifest, baseline{procedure: &signed.Procedure, revision: signed.Revision, from: "revision " + decimal(signed.Revision) + " as signed (the signature was not checked)"})
 	}
 	if len(report.Comparisons) == 0 {
-		return usagef("nothing to compare with: name the CM host with --host, or give the signatures with -f as well")
+		return usagef("there is nothing to compare with, no CM host and no signature: name the host with --host, or give the signatures with -f as well")
 	}
 	report.Differs = !report.Comparisons[0].Same
 	if err := o.output.print(s, &report, func() { s.sayDiff(&report) }); err != nil {
@@ -103,7 +115,11 @@ func (s *session) sayDiff(report *DiffReport) {
 	style := terminal.StyleFor(s.Out)
 	for _, comparison := range report.Comparisons {
 		target := map[string]string{"host": "the CM host's copy", "signed": "the last signed revision"}[comparison.With]
-		s.say("%s\n", style.Strong("Against "+target+": "+comparison.Description))
+		description := comparison.Description
+		if comparison.Absent {
+			description = "there is none"
+		}
+		s.say("%s\n", style.Strong("Against "+target+": "+description))
 		switch {
 		case comparison.Absent:
 			s.say("  the whole procedure is new\n")

@@ -20,7 +20,7 @@ import (
 // documents are the kinds that -o json and -o yaml print.
 var documents = []document{
 	&AuditReport{}, &DiffReport{}, &DigestList{}, &History{}, &LintReport{}, &ProcedureStatusList{}, &RangesReport{},
-	&SelectionReport{}, &Sheet{}, &VerifyReport{}, &VersionInfo{},
+	&SelectionReport{}, &Sheet{}, &SubmitReport{}, &VerifyReport{}, &VersionInfo{},
 }
 
 // WriteDocs writes one page for each command, and one for the stable output, to a folder; other pages there are removed.
@@ -39,7 +39,6 @@ func WriteDocs(folder string) error {
 	}
 	root := NewCommand(genericiooptions.NewTestIOStreamsDiscard())
 	root.DisableAutoGenTag = true
-	root.InitDefaultCompletionCmd()
 	hideInherited(root)
 	link := func(name string) string { return strings.TrimPrefix(name, "kubectl_") }
 	if err := writeCommandDocs(root, folder, link); err != nil {
@@ -55,7 +54,7 @@ func hideInherited(command *cobra.Command) {
 
 func writeCommandDocs(command *cobra.Command, folder string, link func(string) string) error {
 	for _, below := range command.Commands() {
-		if below.IsAvailableCommand() && below.Name() != "completion" {
+		if below.IsAvailableCommand() {
 			if err := writeCommandDocs(below, folder, link); err != nil {
 				return err
 			}

@@ -3,6 +3,8 @@ package plugin
 import (
 	"errors"
 	"fmt"
+
+	"github.com/tokenprocedures/token-procedure-operator/internal/plugin/terminal"
 )
 
 // Exit codes of every command.
@@ -46,13 +48,16 @@ func declinedf(format string, arguments ...any) error {
 	return &exitError{code: ExitDeclined, err: fmt.Errorf(format, arguments...)}
 }
 
-// exitCode is the code for an error: that of the first exitError in it, else ExitFailed.
+// exitCode is the code for an error: that of the first exitError in it, of a question without an answer, else ExitFailed.
 func exitCode(err error) int {
 	if err == nil {
 		return ExitOK
 	}
 	if exit, found := errors.AsType[*exitError](err); found {
 		return exit.code
+	}
+	if errors.Is(err, terminal.ErrNoAnswer) {
+		return ExitDeclined
 	}
 	return ExitFailed
 }

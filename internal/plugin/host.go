@@ -71,11 +71,15 @@ func (f *hostFlags) findCMHost(ctx context.Context, s *session) (*v1alpha1.CMHos
 		return named, s.get(ctx, client.ObjectKey{Namespace: namespace, Name: f.cmHost}, named, "CMHost")
 	}
 	var list v1alpha1.CMHostList
-	if err := s.list(ctx, &list, namespace); err != nil {
+	if err := s.list(ctx, &list, namespace, "CMHosts"); err != nil {
 		return nil, err
 	}
-	if len(list.Items) != 1 {
-		return nil, usagef("the namespace %s has %d CMHosts: say which with --cmhost NAME, or name the host itself with --host URL", namespace, len(list.Items))
+	switch len(list.Items) {
+	case 1:
+	case 0:
+		return nil, usagef("there is no CMHost in namespace %s: name the namespace with -n, or the host itself with --host URL", namespace)
+	default:
+		return nil, usagef("there are %d CMHosts in namespace %s: say which with --cmhost NAME, or name the host itself with --host URL", len(list.Items), namespace)
 	}
 	f.cmHost = list.Items[0].Name
 	return &list.Items[0], nil
@@ -120,6 +124,24 @@ func (f *hostFlags) open(ctx context.Context, s *session, cmHost *v1alpha1.CMHos
 	return newHost(cmHost.Spec.URL, secret.Data[corev1.ServiceAccountRootCAKey], pair)
 }
 
+// openFor connects to the host that the flags name, else to that of a procedure's CMHost in the cluster; for a procedure
+// of a file that is the one that its cmHostRef names.
+func (f *hostFlags) openFor(ctx context.Context, s *session, from *source) (*host, error) {
+	if f.given() || from.manifest == nil {
+		return f.open(ctx, s, from.cmHost)
+	}
+	key, err := s.keyOf(*from.manifest)
+	if err != nil {
+		return nil, err
+	}
+	var cmHost v1alpha1.CMHost
+	key.Name = from.procedure.Spec.CMHostRef.Name
+	if err := s.get(ctx, key, &cmHost, "CMHost"); err != nil {
+		return nil, err
+	}
+	return f.open(ctx, s, &cmHost)
+}
+
 func (f *hostFlags) openURL() (*host, error) {
 	if f.ca == "" || f.certificate == "" || f.key == "" {
 		return nil, usagef("--host needs --host-ca, --host-cert and --host-key as well")
@@ -137,6 +159,9 @@ func (f *hostFlags) openURL() (*host, error) {
 
 // newHost connects with TLS 1.3 and nothing else: no proxy from the environment, no redirects.
 func newHost(url string, ca []byte, pair tls.Certificate) (*host, error) {
+	if !strings.HasPrefix(url, "https://") {
+		return nil, usagef("the CM host's URL %q: expected https://HOST:PORT", url)
+	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(ca) {
 		return nil, errors.New("the CM host's CA (ca.crt) has no certificate in PEM")

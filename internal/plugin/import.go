@@ -20,9 +20,10 @@ import (
 )
 
 type importOptions struct {
-	hosts hostFlags
-	all   bool
-	out   string
+	hosts  hostFlags
+	all    bool
+	out    string
+	format string
 }
 
 func newImportCommand(s *session) *cobra.Command {
@@ -45,7 +46,8 @@ procedures must keep comes as a draft, and lint lists what it lacks.`,
 	}
 	o.hosts.addNamed(command, s)
 	command.Flags().BoolVar(&o.all, "all", false, "every procedure of the CM host")
-	command.Flags().StringVar(&o.out, "out", "", "write one file for each procedure to this folder instead of all to the standard output")
+	command.Flags().StringVar(&o.out, "out", "", "write one file for each procedure to this new folder instead of all to the standard output")
+	addManifestFormat(command, &o.format)
 	cobra.CheckErr(command.MarkFlagDirname("out"))
 	return command
 }
@@ -70,26 +72,63 @@ func (o *importOptions) run(ctx context.Context, s *session, names []string) err
 			names = append(names, procedure.Name)
 		}
 	}
-	namespace := s.givenNamespace()
-	taken := map[string]bool{}
+	return o.importAll(ctx, s, opened, names)
+}
+
+// importAll writes the manifests of procedures: as it goes on, but for JSON on the standard output, which is one List.
+func (o *importOptions) importAll(ctx context.Context, s *session, from *host, names []string) error {
+	namespace, taken := s.givenNamespace(), map[string]bool{}
+	if o.out != "" {
+		if err := mustBeNew(o.out); err != nil {
+			return err
+		}
+	}
+	list := []any{}
 	for i, name := range names {
-		stored, err := opened.procedure(ctx, name)
+		stored, err := from.procedure(ctx, name)
 		if err != nil {
 			return err
 		}
 		if stored == nil {
-			return fmt.Errorf("the CM host has no procedure %q", name)
+			return from.noProcedure(ctx, name)
 		}
-		if err := o.write(s, importedObjects(stored, o.hosts.cmHost, namespace, objectName(name, taken)), i == 0); err != nil {
+		objects := importedObjects(stored, o.hosts.cmHost, namespace, objectName(name, taken))
+		if o.out == "" && o.format == "json" {
+			list = append(list, objects...)
+		} else if err := o.write(s, objects, i == 0); err != nil {
 			return err
 		}
-		if (i+1)%100 == 0 {
-			s.note("%d of %d imported\n", i+1, len(names))
+		if done := i + 1; done%importsALook == 0 && done < len(names) {
+			s.note("%d of %d procedures imported\n", done, len(names))
 		}
 	}
-	s.note("%d procedures imported\n", len(names))
+	if o.out == "" && o.format == "json" {
+		if err := writeManifests(s, list, "", "json"); err != nil {
+			return err
+		}
+	}
+	s.note("%s imported\n", counted(len(names), "procedure"))
 	return nil
 }
+
+// noProcedure says which procedures the host has instead: people give the object's name where the host's is meant.
+func (h *host) noProcedure(ctx context.Context, name string) error {
+	listed, err := h.procedures(ctx, func(int) {})
+	if err != nil {
+		return err
+	}
+	has := "it has none"
+	for i := range min(len(listed), 5) {
+		has = strings.Replace(has, "it has none", "it has", 1) + fmt.Sprintf(" %q", listed[i].Name)
+	}
+	if len(listed) > 5 {
+		has += fmt.Sprintf(" and %d more", len(listed)-5)
+	}
+	return fmt.Errorf("the CM host has no procedure %q, %s: the name on the CM host is expected, not that of an object", name, has)
+}
+
+// importsALook is how many procedures are imported between two lines that tell how far it is.
+const importsALook = 100
 
 // givenNamespace is the namespace that the user named with -n; none where manifests should leave it open.
 func (s *session) givenNamespace() string {
@@ -104,13 +143,13 @@ func (o *importOptions) write(s *session, objects []any, first bool) error {
 		if !first {
 			s.say("---\n")
 		}
-		return writeManifests(s, objects, "", "")
+		return writeManifests(s, objects, "", o.format)
 	}
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return usage(err)
 	}
 	procedure := objects[0].(*v1alpha1.TokenProcedure)
-	return writeManifests(s, objects, filepath.Join(o.out, procedure.Name+".yaml"), "")
+	return writeManifests(s, objects, filepath.Join(o.out, procedure.Name+"."+o.format), o.format)
 }
 
 // importedObjects are the manifests of a procedure that a host has: the procedure, and its evidence as signatures.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -34,7 +35,11 @@ func (f *keyFlags) open(s *session) (*keys.Key, error) {
 	if f.key == "" {
 		return nil, usagef("which key signs? Name it with --key file:PATH, --key pkcs12:PATH or --key pkcs11:URI")
 	}
-	return keys.Open(keys.Reference{Key: f.key, Certificate: f.certificate, Secret: func(what string) ([]byte, error) { return f.secret(s, what) }})
+	opened, err := keys.Open(keys.Reference{Key: f.key, Certificate: f.certificate, Secret: func(what string) ([]byte, error) { return f.secret(s, what) }})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usagef("--key or --cert: %w", err)
+	}
+	return opened, err
 }
 
 const maxPINBytes = 1024

@@ -81,7 +81,7 @@ func (o *lintOptions) run(ctx context.Context, s *session) error {
 	if err := o.lintAgainstHosts(ctx, s, known, &report); err != nil {
 		return err
 	}
-	if err := o.output.print(s, &report, func() { s.sayLint(&report) }); err != nil {
+	if err := o.output.print(s, &report, func() { s.sayLint(&report, o.online || o.catalog.file != "" || o.catalog.hosts.given()) }); err != nil {
 		return err
 	}
 	if report.Errors > 0 || o.strict && len(report.Findings) > 0 {
@@ -197,7 +197,7 @@ func placed(object manifest.Object, severity string, finding rules.Finding) Find
 		Severity: severity, Field: finding.Field, Reason: finding.Reason, Message: finding.Message}
 }
 
-func (s *session) sayLint(report *LintReport) {
+func (s *session) sayLint(report *LintReport, asked bool) {
 	style := terminal.StyleFor(s.Out)
 	for _, finding := range report.Findings {
 		severity := style.Waiting(finding.Severity)
@@ -206,5 +206,8 @@ func (s *session) sayLint(report *LintReport) {
 		}
 		s.say("%s:%d: %s: %s (%s)\n", finding.File, finding.Line, severity, finding.Message, finding.Reason)
 	}
-	s.note("%d objects checked, %d findings, %d of them errors\n", report.Objects, len(report.Findings), report.Errors)
+	if !asked {
+		s.note("names were not checked against a CM host, nor changes against the cluster: --online, --host or --catalog do\n")
+	}
+	s.note("%s checked, %s, %s\n", counted(report.Objects, "object"), counted(len(report.Findings), "finding"), counted(report.Errors, "error"))
 }

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,10 @@ type newOptions struct {
 	answers map[string]*string
 	object  string
 	out     string
+	format  string
 	draft   bool
+
+	audience string // of the CM host that the catalogue came from
 }
 
 func newNewCommand(s *session) *cobra.Command {
@@ -29,9 +33,9 @@ func newNewCommand(s *session) *cobra.Command {
 profile needs or may have, and for names you are offered what the CM host's catalogue has, where it can be asked
 (--catalog FILE, --host, or the CMHost in the cluster). Whatever you give by a flag is not asked.
 
-Without a terminal the flags decide. What is still missing then makes a draft, and is listed.`,
-		Example: `  kubectl tokenproc new --out employee-card.yaml
-  kubectl tokenproc new --name "Employee card" --storage-profile SmartCard --serial-range 100000-199999 \
+Without a terminal the flags decide. What is still missing then makes a draft, and is listed with the flags for it.`,
+		Example: `  kubectl tokenproc new -n pki --out employee-card.yaml
+  kubectl tokenproc new -n pki --name "Employee card" --storage-profile SmartCard --serial-range 100000-199999 \
     --pin-procedure "PIN letter" --issuer-certificates StoreAll --recovered-certificates Store \
     --certificate-procedures Authentication,Signature --cmhost production --out employee-card.yaml`,
 		Args: cobra.NoArgs,
@@ -39,10 +43,11 @@ Without a terminal the flags decide. What is still missing then makes a draft, a
 	}
 	o.catalog.add(command)
 	flags := command.Flags()
-	flags.StringVar(&o.catalog.hosts.cmHost, "cmhost", "", "name of the CMHost that the manifest refers to")
+	flags.StringVar(&o.catalog.hosts.cmHost, "cmhost", "", "name of the CMHost that the manifest refers to; not needed where the namespace has only one")
 	flags.StringVar(&o.object, "object-name", "", "metadata.name; made of the procedure's name without it")
 	flags.StringVar(&o.out, "out", "", "write the manifest to this file instead of the standard output")
 	flags.BoolVar(&o.draft, "draft", false, "save a draft, even if nothing is missing")
+	addManifestFormat(command, &o.format)
 	for _, q := range questions {
 		o.answers[q.flag] = flags.String(q.flag, "", q.help)
 		if q.choices != nil {
@@ -50,7 +55,7 @@ Without a terminal the flags decide. What is still missing then makes a draft, a
 		}
 	}
 	cobra.CheckErr(command.RegisterFlagCompletionFunc("cmhost", s.completeCMHosts))
-	cobra.CheckErr(command.MarkFlagFilename("out", "yaml"))
+	cobra.CheckErr(command.MarkFlagFilename("out", "yaml", "json"))
 	return command
 }
 
@@ -71,25 +76,109 @@ func (o *newOptions) findCatalog(ctx context.Context, s *session) (*rules.Catalo
 	if err != nil {
 		return nil, err
 	}
+	about, err := opened.about(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o.audience = about.Audience
 	return opened.catalog(ctx)
 }
 
 func (o *newOptions) run(ctx context.Context, s *session) error {
+	prompter, err := terminal.NewPrompter(s.In, s.ErrOut)
+	switch {
+	case errors.Is(err, terminal.ErrNoTerminal) && *o.answers["name"] == "":
+		return usagef("there is no terminal to ask on: give at least --name and --storage-profile; `kubectl tokenproc new --help` lists the rest")
+	case errors.Is(err, terminal.ErrNoTerminal):
+		prompter = nil
+	case err != nil:
+		return err
+	default:
+		defer prompter.Close() //nolint:errcheck // nothing was written
+	}
 	catalog, why := o.findCatalog(ctx, s)
 	if why != nil && (o.catalog.file != "" || o.catalog.hosts.given()) {
 		return why
 	}
-	draft := newDraftManifest(o.catalog.hosts.cmHost)
-	for _, q := range questions {
-		if err := draft.set(q, *o.answers[q.flag]); err != nil {
-			return usagef("--%s: %w", q.flag, err)
-		}
-	}
-	asked, err := o.ask(s, draft, catalog, why)
+	draft, err := o.answer(ctx, s, prompter, catalog, why)
 	if err != nil {
 		return err
 	}
-	object := draft.finish(o.object)
+	return errors.Join(o.write(s, draft, prompter != nil), s.sayUnknown(draft.unknown(catalog)))
+}
+
+// sayUnknown lists the names in a new manifest that the CM host would refuse.
+func (s *session) sayUnknown(unknown []rules.Finding) error {
+	for _, finding := range unknown {
+		s.note("the CM host will refuse this: %s%s\n", finding.Message, flagFor(finding))
+	}
+	if len(unknown) > 0 {
+		return errFinding
+	}
+	return nil
+}
+
+// answer takes the flags, and asks for the rest if there is a terminal. why is why there is no catalogue.
+func (o *newOptions) answer(ctx context.Context, s *session, prompter *terminal.Prompter, catalog *rules.Catalog, why error) (*draftManifest, error) {
+	if err := o.chooseCMHost(ctx, s, prompter, why); err != nil {
+		return nil, err
+	}
+	draft := newDraftManifest(o.catalog.hosts.cmHost)
+	for _, q := range questions {
+		if err := draft.set(q, cmp.Or(*o.answers[q.flag], q.preset)); err != nil {
+			return nil, usagef("--%s: %w", q.flag, err)
+		}
+	}
+	if prompter == nil {
+		return draft, nil
+	}
+	if catalog == nil && why != nil {
+		s.note("names cannot be offered: %s\n", firstLine(why))
+	}
+	for _, q := range questions {
+		if *o.answers[q.flag] != "" || q.preset != "" {
+			continue
+		}
+		err := askOne(s, prompter, draft, q, catalog)
+		if errors.Is(err, errTooManyTries) {
+			s.note("%s: %s; what was answered is kept as a draft\n", q.label, err)
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return draft, nil
+}
+
+// chooseCMHost finds out which CMHost the manifest refers to, where neither a flag nor the cluster says so.
+func (o *newOptions) chooseCMHost(ctx context.Context, s *session, prompter *terminal.Prompter, why error) error {
+	if o.catalog.hosts.cmHost == "" && (o.catalog.file != "" || o.catalog.hosts.given()) {
+		_, why = o.catalog.hosts.findCMHost(ctx, s)
+	}
+	if o.catalog.hosts.cmHost != "" {
+		return nil
+	}
+	if prompter == nil {
+		return usagef("which CMHost does the manifest refer to? Name it with --cmhost NAME (%s)", firstLine(why))
+	}
+	s.note("Which CMHost the manifest refers to is not known: %s\n", firstLine(why))
+	for range maxTries {
+		name, err := prompter.Ask("CMHost (name of the object in the same namespace):")
+		if err != nil {
+			return err
+		}
+		if name != "" {
+			o.catalog.hosts.cmHost = name
+			return nil
+		}
+	}
+	return usagef("CMHost: no usable answer after %d tries", maxTries)
+}
+
+// write writes the manifest, and says what comes next.
+func (o *newOptions) write(s *session, draft *draftManifest, asked bool) error {
+	object := draft.finish(o.object, s.givenNamespace())
 	missing := rules.MissingFromDraft(object)
 	if len(missing) > 0 || o.draft {
 		object["spec"].(map[string]any)["draft"] = true
@@ -98,6 +187,9 @@ func (o *newOptions) run(ctx context.Context, s *session) error {
 		return brokenRules("the new manifest", broken)
 	}
 	encoded, err := commented(object)
+	if o.format == "json" {
+		encoded, err = encode("json", object)
+	}
 	if err != nil {
 		return err
 	}
@@ -105,92 +197,91 @@ func (o *newOptions) run(ctx context.Context, s *session) error {
 		return err
 	}
 	for _, finding := range missing {
-		s.note("still missing: %s\n", finding.Message)
+		s.note("still missing: %s%s\n", finding.Message, flagFor(finding))
 	}
 	name, _, _ := unstructured.NestedString(object, "metadata", "name")
-	s.sayNext(o.out, name, len(missing) > 0, asked)
+	o.sayNext(s, name, len(missing) > 0 || o.draft, asked)
 	return nil
 }
 
-// ask asks for what the flags did not say, if there is a terminal.
-func (o *newOptions) ask(s *session, draft *draftManifest, catalog *rules.Catalog, why error) (bool, error) {
-	prompter, err := terminal.NewPrompter(s.In, s.ErrOut)
-	if errors.Is(err, terminal.ErrNoTerminal) {
-		if *o.answers["name"] == "" {
-			return false, usagef("there is no terminal to ask on: give at least --name and --storage-profile; `kubectl tokenproc new --help` lists the rest")
-		}
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer prompter.Close() //nolint:errcheck // nothing was written
-	if why != nil {
-		s.note("names cannot be offered: %s\n", firstLine(why))
-	}
+// flagFor names the flag that gives what a finding misses.
+func flagFor(finding rules.Finding) string {
 	for _, q := range questions {
-		if *o.answers[q.flag] != "" {
-			continue
-		}
-		if err := askOne(s, prompter, draft, q, catalog); err != nil {
-			return true, err
+		if len(q.about([]rules.Finding{finding})) > 0 {
+			return " (--" + q.flag + ")"
 		}
 	}
-	return true, nil
+	return ""
 }
 
 // maxTries bounds how often a question is repeated: a script at the other end would never stop.
 const maxTries = 10
 
+// errTooManyTries ends the questions; what was answered is kept.
+var errTooManyTries = fmt.Errorf("no usable answer after %d tries", maxTries)
+
 // askOne asks one question, again where the answer breaks a rule about it.
 func askOne(s *session, prompter *terminal.Prompter, draft *draftManifest, q question, catalog *rules.Catalog) error {
-	required := draft.requires(q)
+	required := draft.requires(q, catalog)
 	if !required && !draft.allows(q) {
 		return nil
 	}
 	label := q.label
 	if !required {
-		label += " (optional)"
+		label += q.without()
+	}
+	if q.aside != "" {
+		s.note("  %s\n", q.aside)
 	}
 	offered := q.offers(catalog)
 	for i, name := range offered {
-		s.note("  %d  %s\n", i+1, name)
+		s.note("  %d  %s  %s\n", i+1, name, q.hints[name])
 	}
 	for range maxTries {
 		answer, err := prompter.Ask(label + q.hint(len(offered)) + ":")
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if answer == "" && !required {
+		case answer == "" && !required:
 			return nil
-		}
-		if answer == "" {
-			answer = q.preset
+		case answer == "":
+			s.note("  this needs an answer%s\n", q.hint(len(offered)))
+			continue
 		}
 		err = draft.set(q, byNumber(answer, offered, q.list))
 		if err == nil {
-			if broken := draft.broken(q); len(broken) > 0 {
-				err = errors.New(rules.Messages(broken))
-			} else if answer != "" {
+			broken := draft.broken(q, catalog)
+			if len(broken) == 0 {
 				return nil
 			}
+			err = errors.New(rules.Messages(broken))
 		}
-		if err != nil {
-			s.note("  %s\n", err)
-		}
+		s.note("  %s\n", err)
 	}
-	return usagef("%s: no usable answer after %d tries", q.label, maxTries)
+	if err := draft.set(q, ""); err != nil {
+		return err
+	}
+	return errTooManyTries
 }
 
-func (s *session) sayNext(out, name string, draft, asked bool) {
-	if out == "" || out == "-" {
+func (o *newOptions) sayNext(s *session, name string, draft, asked bool) {
+	if o.out == "" || o.out == "-" {
 		if asked {
 			s.note("save this as a file, then: kubectl tokenproc lint -f FILE\n")
 		}
 		return
 	}
-	s.note("wrote %s\n", out)
-	steps := []string{"kubectl tokenproc lint -f " + out, "kubectl apply -f " + out, "kubectl tokenproc sign " + name + " --key file:KEY --cert CERTIFICATE --apply, by each of two officers", "kubectl tokenproc status " + name}
+	s.note("wrote %s\n", o.out)
+	in := ""
+	if namespace := s.givenNamespace(); namespace != "" {
+		in = " -n " + namespace
+	}
+	steps := []string{
+		"kubectl tokenproc lint -f " + o.out + " --online",
+		"kubectl apply -f " + o.out,
+		"each of two officers: kubectl tokenproc sign " + name + in + " --audience " + cmp.Or(o.audience, "AUDIENCE") + " --key file:KEY --cert CERTIFICATE --apply",
+		"kubectl tokenproc status " + name + in,
+	}
 	if draft {
 		steps = append([]string{"complete it, and take `draft: true` away"}, steps...)
 	}

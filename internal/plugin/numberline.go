@@ -60,11 +60,7 @@ func (l *numberLine) report(size *big.Int) RangesReport {
 			if len(report.Overlaps) == maxOverlaps {
 				break
 			}
-			to := earlier.to
-			if r.to.Cmp(to) < 0 {
-				to = r.to
-			}
-			report.Overlaps = append(report.Overlaps, RangeOverlap{Procedures: []string{earlier.procedure, r.procedure}, FreeRange: spanOf(r.from, to)})
+			report.Overlaps = append(report.Overlaps, RangeOverlap{Procedures: []string{earlier.procedure, r.procedure}, FreeRange: spanOf(r.from, smaller(earlier.to, r.to))})
 		}
 		open = append(open, r)
 	}
@@ -85,6 +81,13 @@ func spanOf(from, to *big.Int) FreeRange {
 func count(from, to *big.Int) *big.Int {
 	numbers := new(big.Int).Sub(to, from)
 	return numbers.Add(numbers, bigOne)
+}
+
+func smaller(a, b *big.Int) *big.Int {
+	if a.Cmp(b) <= 0 {
+		return a
+	}
+	return b
 }
 
 func larger(a, b *big.Int) *big.Int {

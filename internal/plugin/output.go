@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -22,8 +24,30 @@ type outputFlags struct {
 }
 
 func (f *outputFlags) add(command *cobra.Command) {
-	command.Flags().StringVarP(&f.format, "output", "o", "", "json or yaml, in the stable form that docs/commands/output.md describes; text for people without it")
-	cobra.CheckErr(command.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp)))
+	addFormat(command, &f.format, []string{"json", "yaml"}, "json or yaml, in the stable form that 'kubectl tokenproc help output' describes; text for people without it")
+}
+
+// addFormat adds -o with the formats that it takes.
+func addFormat(command *cobra.Command, into *string, formats []string, help string) {
+	command.Flags().VarP(&oneOf{into, formats}, "output", "o", help)
+	cobra.CheckErr(command.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+// oneOf is a flag that takes one of a few words.
+type oneOf struct {
+	chosen *string
+	words  []string
+}
+
+func (o *oneOf) String() string { return *o.chosen }
+func (o *oneOf) Type() string   { return "string" }
+
+func (o *oneOf) Set(word string) error {
+	if !slices.Contains(o.words, word) {
+		return fmt.Errorf("expected %s", strings.Join(o.words, ", "))
+	}
+	*o.chosen = word
+	return nil
 }
 
 // structured tells whether the output is for programs.
@@ -92,6 +116,14 @@ func escapeJSON(text []byte) []byte {
 		text = text[size:]
 	}
 	return escaped
+}
+
+// counted is a number of things in words.
+func counted(number int, thing string) string {
+	if number == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", number, thing)
 }
 
 func decimal(number int64) string { return strconv.FormatInt(number, 10) }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 	"github.com/tokenprocedures/token-procedure-operator/internal/rules"
 )
 
@@ -20,7 +21,10 @@ type question struct {
 	label   string
 	flag    string
 	help    string
-	preset  string // answer where a person only presses enter
+	preset  string            // what a new procedure has without being asked
+	enter   string            // what pressing enter means, where that is not plainly nothing
+	aside   string            // where to look before answering
+	hints   map[string]string // what choices are good for
 	list    bool
 	parse   func(string) (any, error)
 	sample  any // a value that keeps every rule about the value itself
@@ -29,18 +33,20 @@ type question struct {
 
 var questions = []question{
 	{path: []string{"name"}, label: "Procedure name", flag: "name", help: "procedure name, as the CM host shows it", parse: asText, sample: "Name"},
-	{path: []string{"state"}, label: "State", flag: "state", help: "Active or Closed; Active on pressing enter", preset: "Active", parse: asText, sample: "Active", choices: fixed("Active", "Closed")},
-	{path: []string{"domain"}, label: "Domain", flag: "domain", help: "domain; Root without it", parse: asText, sample: "Root", choices: domainNames},
-	{path: []string{"visibleInSubdomain"}, label: "Visible in subdomain", flag: "visible-in-subdomain", help: "true: usable from the domains below", parse: asBool, sample: true},
-	{path: []string{"storageProfile"}, label: "Storage profile", flag: "storage-profile", help: "SmartCard, PKCS12, PKCS10, AttributeCertificateFile or Data", parse: asText, sample: "Data", choices: profileNames},
-	{path: []string{"cardSerialNumber"}, label: "Card serial number range", flag: "serial-range", help: "card serial numbers FROM-TO, or none for cards without", parse: asSerials, sample: map[string]any{"enabled": false}},
+	{path: []string{"state"}, label: "State", flag: "state", help: "Active or Closed; Active without it, and not asked", preset: "Active", parse: asText, sample: "Active", choices: fixed("Active", "Closed")},
+	{path: []string{"domain"}, label: "Domain", flag: "domain", enter: "Root", help: "domain; Root without it", parse: asText, sample: "Root", choices: domainNames},
+	{path: []string{"visibleInSubdomain"}, label: "Visible in subdomain", flag: "visible-in-subdomain", enter: "no", help: "true: usable from the domains below", parse: asBool, sample: true},
+	{path: []string{"storageProfile"}, label: "Storage profile", flag: "storage-profile", help: "SmartCard, PKCS12, PKCS10, AttributeCertificateFile or Data", parse: asText, sample: "Data", choices: profileNames, hints: map[string]string{
+		"SmartCard": "keys on a card or USB token", "PKCS12": "keys and certificates in a file with a passphrase", "PKCS10": "the person brings the key and a certificate request",
+		"AttributeCertificateFile": "attribute certificates in a file", "Data": "certificates alone"}},
+	{path: []string{"cardSerialNumber"}, label: "Card serial number range", flag: "serial-range", aside: "kubectl tokenproc ranges --free shows what no other procedure uses", help: "card serial numbers FROM-TO, or none for cards without", parse: asSerials, sample: map[string]any{"enabled": false}},
 	{path: []string{"pinProcedure"}, label: "PIN procedure", flag: "pin-procedure", help: "PIN procedure: how the PIN reaches the person", parse: asText, sample: "PIN", choices: pinNames},
 	{path: []string{"keyProcedures"}, label: "Key procedures", flag: "key-procedures", help: "key procedures for archiving or recovery, with commas between", list: true, parse: asList, sample: []any{"Key"}, choices: keyNames},
 	{path: []string{"issuerCertificates", "policy"}, label: "Issuer certificates", flag: "issuer-certificates", help: "StoreAll, StoreNone, StoreRoot or StoreIssuingCA", parse: asText, sample: "StoreNone", choices: fixed("StoreAll", "StoreNone", "StoreRoot", "StoreIssuingCA")},
 	{path: []string{"issuerCertificates", "recoveredCertificates"}, label: "CAs for recovered certificates", flag: "recovered-certificates", help: "Store or DoNotStore; not with StoreNone", parse: asText, sample: "Store", choices: fixed("Store", "DoNotStore")},
 	{path: []string{"attributeCertificateProcedures"}, label: "Attribute certificate procedures", flag: "attribute-certificate-procedures", help: "attribute certificate procedures, with commas between", list: true, parse: asList, sample: []any{"Attribute"}, choices: attributeNames},
 	{path: []string{"certificateProcedures"}, label: "Certificate procedures, in order", flag: "certificate-procedures", help: "certificate procedures in order, with commas between", list: true, parse: asList, sample: []any{"Certificate"}, choices: certificateNames},
-	{path: []string{"inputView"}, label: "Input view", flag: "input-view", help: "input view; the default view without it", parse: asText, sample: "View", choices: viewNames},
+	{path: []string{"inputView"}, label: "Input view", flag: "input-view", enter: "the default view", help: "input view; the default view without it", parse: asText, sample: "View", choices: viewNames},
 }
 
 func (q question) offers(catalog *rules.Catalog) []string {
@@ -50,6 +56,25 @@ func (q question) offers(catalog *rules.Catalog) []string {
 	return q.choices(catalog)
 }
 
+// without says what leaving the answer out means.
+func (q question) without() string {
+	if q.enter == "" {
+		return " (optional)"
+	}
+	return " (optional, Enter: " + q.enter + ")"
+}
+
+// check refuses an answer that is none of the choices which do not depend on a CM host.
+func (q question) check(answer string) error {
+	if q.choices == nil {
+		return nil
+	}
+	if fixed := q.choices(nil); len(fixed) > 0 && !slices.Contains(fixed, answer) {
+		return fmt.Errorf("%q is not known: expected %s", answer, strings.Join(fixed, ", "))
+	}
+	return nil
+}
+
 // hint says how to answer.
 func (q question) hint(offered int) string {
 	switch {
@@ -57,8 +82,6 @@ func (q question) hint(offered int) string {
 		return " (FROM-TO, or none)"
 	case q.flag == "visible-in-subdomain":
 		return " (yes or no)"
-	case q.preset != "":
-		return " [" + q.preset + "]"
 	case offered > 0 && q.list:
 		return " (numbers or names, with commas between)"
 	case offered > 0:
@@ -125,9 +148,6 @@ func fixed(choices ...string) func(*rules.Catalog) []string {
 type draftManifest struct{ object map[string]any }
 
 func newDraftManifest(cmHost string) *draftManifest {
-	if cmHost == "" {
-		cmHost = "production"
-	}
 	return &draftManifest{object: map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "TokenProcedure", "metadata": map[string]any{"name": "new"},
 		"spec": map[string]any{"cmHostRef": map[string]any{"name": cmHost}, "revision": int64(1), "procedure": map[string]any{}},
@@ -140,6 +160,9 @@ func (d *draftManifest) set(q question, answer string) error {
 	if answer == "" {
 		unstructured.RemoveNestedField(d.object, path...)
 		return nil
+	}
+	if err := q.check(answer); err != nil {
+		return err
 	}
 	value, err := q.parse(answer)
 	if err != nil {
@@ -161,8 +184,8 @@ func (q question) about(findings []rules.Finding) []rules.Finding {
 }
 
 // requires tells whether the rules miss the field in what was answered so far.
-func (d *draftManifest) requires(q question) bool {
-	return len(q.about(rules.MissingFromDraft(d.object))) > 0
+func (d *draftManifest) requires(q question, catalog *rules.Catalog) bool {
+	return len(d.broken(q, catalog)) > 0
 }
 
 // allows tells whether the rules would take the field.
@@ -171,21 +194,34 @@ func (d *draftManifest) allows(q question) bool {
 	if err := unstructured.SetNestedField(tried.object, q.sample, append([]string{"spec", "procedure"}, q.path...)...); err != nil {
 		return false
 	}
-	return len(tried.broken(q)) == 0
+	return len(tried.broken(q, nil)) == 0
 }
 
-// broken lists the rules about a field that what was answered breaks.
-func (d *draftManifest) broken(q question) []rules.Finding {
-	return q.about(rules.MissingFromDraft(d.object))
+// broken lists the rules about a field that what was answered breaks, those about names too where there is a catalogue.
+func (d *draftManifest) broken(q question, catalog *rules.Catalog) []rules.Finding {
+	return append(q.about(rules.MissingFromDraft(d.object)), q.about(d.unknown(catalog))...)
 }
 
-// finish names the object.
-func (d *draftManifest) finish(name string) map[string]any {
+// unknown lists the names that the CM host would refuse.
+func (d *draftManifest) unknown(catalog *rules.Catalog) []rules.Finding {
+	procedure, err := decodeProcedure(d.object)
+	if err != nil || catalog == nil {
+		return nil // what cannot be decoded breaks a rule as well
+	}
+	return rules.CheckReferences(request.FromV1alpha1(&procedure.Spec.Procedure), catalog)
+}
+
+// finish names the object, and its namespace if there is one.
+func (d *draftManifest) finish(name, namespace string) map[string]any {
 	if name == "" {
 		procedure, _, _ := unstructured.NestedString(d.object, "spec", "procedure", "name")
 		name = objectName(procedure, map[string]bool{})
 	}
-	d.object["metadata"] = map[string]any{"name": name}
+	metadata := map[string]any{"name": name}
+	if namespace != "" {
+		metadata["namespace"] = namespace
+	}
+	d.object["metadata"] = metadata
 	return d.object
 }
 

@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,8 +24,9 @@ func newRangesCommand(s *session) *cobra.Command {
 		Use:   "ranges [--free --size N]",
 		Short: "Show the card serial ranges in use, with overlaps and gaps",
 		Long: `Show which Active procedure of the CM host takes card serial numbers from which range, where ranges overlap, and the
-gaps between them; on a terminal with a picture of the number line. --free lists the gaps alone, --size those that are
-large enough; the exit code is 1 if there is none.`,
+gaps between them; on a terminal with a picture of the number line, from the first number in use to the last: # is in use,
+X by another procedure as well. --free lists the gaps alone, --size those that are large enough; the exit code is 1 if
+there is none.`,
 		Example: `  kubectl tokenproc ranges -n pki
   kubectl tokenproc ranges --free --size 100000 -o json`,
 		Args: cobra.NoArgs,
@@ -80,32 +82,57 @@ func (s *session) sayRanges(report *RangesReport, line *numberLine, freeOnly boo
 		var table terminal.Table
 		table.Row("FROM", "TO", "NUMBERS", "PROCEDURE", "")
 		for i, one := range report.Used {
-			table.Row(one.From, one.To, one.Numbers, one.Procedure, line.picture(i, width))
+			table.Row(one.From, one.To, grouped(one.Numbers), one.Procedure, line.picture(i, width, report.Overlaps))
 		}
-		table.Write(s.Out, "")
+		if len(report.Used) > 0 {
+			table.Write(s.Out, "")
+		} else {
+			s.say("no Active procedure takes card serial numbers from a range\n")
+		}
 		for _, overlap := range report.Overlaps {
-			s.say("%s %s and %s both have %s - %s (%s numbers)\n", style.Waiting("overlap:"), overlap.Procedures[0], overlap.Procedures[1], overlap.From, overlap.To, overlap.Numbers)
+			s.say("%s %s and %s both have %s - %s (%s numbers)\n", style.Waiting("overlap:"), overlap.Procedures[0], overlap.Procedures[1], overlap.From, overlap.To, grouped(overlap.Numbers))
 		}
 	}
 	for _, gap := range report.Free {
-		s.say("free: %s - %s (%s numbers)\n", gap.From, gap.To, gap.Numbers)
+		s.say("free: %s - %s (%s numbers)\n", gap.From, gap.To, grouped(gap.Numbers))
 	}
 	if len(report.Free) == 0 {
 		s.note("no gap is large enough\n")
 	}
 }
 
-// picture is where a range lies on the line of all ranges.
-func (l *numberLine) picture(i, width int) string {
+// grouped is a decimal number with its digits in groups of three.
+func grouped(number string) string {
+	for at := len(number) - 3; at > 0; at -= 3 {
+		number = number[:at] + "," + number[at:]
+	}
+	return number
+}
+
+// picture is where a range lies on the line of all ranges: # where it is, X where another one is as well.
+func (l *numberLine) picture(i, width int, overlaps []RangeOverlap) string {
 	if width == 0 || len(l.used) == 0 {
 		return ""
 	}
-	start, span := l.used[0].from, new(big.Int).Sub(l.highest, l.used[0].from)
-	span.Add(span, bigOne)
+	line := []byte(strings.Repeat(".", width))
+	l.draw(line, l.used[i], '#')
+	for _, overlap := range overlaps {
+		if slices.Contains(overlap.Procedures, l.used[i].procedure) {
+			l.draw(line, newNumberRange("", overlap.From, overlap.To), 'X')
+		}
+	}
+	return "|" + string(line) + "|"
+}
+
+// draw marks the columns of a range, one at least.
+func (l *numberLine) draw(line []byte, r numberRange, mark byte) {
+	start := l.used[0].from
+	span := count(start, l.highest)
 	column := func(n *big.Int) int {
 		offset := new(big.Int).Sub(n, start)
-		return int(offset.Mul(offset, big.NewInt(int64(width))).Div(offset, span).Int64())
+		return int(offset.Mul(offset, big.NewInt(int64(len(line)))).Div(offset, span).Int64())
 	}
-	from, to := column(l.used[i].from), min(column(l.used[i].to), width-1)
-	return "|" + strings.Repeat(".", from) + strings.Repeat("#", to-from+1) + strings.Repeat(".", width-1-to) + "|"
+	for c := column(r.from); c <= min(column(r.to), len(line)-1); c++ {
+		line[c] = mark
+	}
 }

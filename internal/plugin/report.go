@@ -24,7 +24,7 @@ type reportOptions struct {
 var reportFormats = []string{"text", "csv", "html", "json", "yaml"}
 
 func newReportCommand(s *session) *cobra.Command {
-	var o reportOptions
+	o := reportOptions{format: "text"}
 	command := &cobra.Command{
 		Use:   "report --from DATE [--to DATE]",
 		Short: "For auditors: who approved what, when, and what it changed",
@@ -33,7 +33,10 @@ register of officers and the catalogue, and the state of every procedure at the 
 
 Everything comes from the CM host's append-only log, and is checked on the way: the chain of hashes from the first entry
 on, and for every accepted request that two different officers signed exactly it. --bundle writes what is needed to
-check all of it again, offline. The exit code is 1 if something in the log is wrong.`,
+check all of it again, offline. The exit code is 1 if something in the log is wrong.
+
+The log is read as a stream, however long it is; in memory are the changes of the period and the newest content of each
+procedure.`,
 		Example: `  kubectl tokenproc report --from 2026-01-01 --to 2026-03-31 -n pki
   kubectl tokenproc report --from 2026-01-01 -o html --bundle audit-2026/ -n pki > audit.html`,
 		Args: cobra.NoArgs,
@@ -43,11 +46,10 @@ check all of it again, offline. The exit code is 1 if something in the log is wr
 	flags := command.Flags()
 	flags.StringVar(&o.from, "from", "", "first day (2026-01-01) or instant (RFC 3339) of the period, UTC")
 	flags.StringVar(&o.to, "to", "", "last day or instant of the period; now without it")
-	flags.StringVarP(&o.format, "output", "o", "text", "text, csv, html, or the stable forms json and yaml")
+	addFormat(command, &o.format, reportFormats, "text, csv, html, or the stable forms json and yaml that 'kubectl tokenproc help output' describes")
 	flags.StringVar(&o.bundle, "bundle", "", "write the log and each procedure's history to this new folder, for checking offline")
 	cobra.CheckErr(command.MarkFlagRequired("from"))
 	cobra.CheckErr(command.MarkFlagDirname("bundle"))
-	cobra.CheckErr(command.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(reportFormats, cobra.ShellCompDirectiveNoFileComp)))
 	return command
 }
 
@@ -62,10 +64,10 @@ func (o *reportOptions) run(ctx context.Context, s *session) error {
 			return usagef("--to: %w", err)
 		}
 	}
-	write, known := map[string]func(*session, *AuditReport) error{"text": sayAudit, "csv": writeAuditCSV, "html": writeAuditHTML, "json": o.structured, "yaml": o.structured}[o.format]
-	if !known {
-		return usagef("-o %q is not known: expected one of %v", o.format, reportFormats)
+	if from.After(to) {
+		return usagef("the period ends before it begins: --from is %s, the end %s", timestamp(from), timestamp(to))
 	}
+	write := map[string]func(*session, *AuditReport) error{"text": sayAudit, "csv": writeAuditCSV, "html": writeAuditHTML, "json": o.structured, "yaml": o.structured}[o.format]
 	opened, err := o.hosts.connect(ctx, s)
 	if err != nil {
 		return err
@@ -75,7 +77,12 @@ func (o *reportOptions) run(ctx context.Context, s *session) error {
 		return err
 	}
 	building := newAuditBuilder(about.Audience, from, to)
-	if err := opened.readLog(ctx, building.add, s.progress("entries of the log")); err != nil {
+	if o.bundle != "" {
+		if building.bundle, err = newBundle(o.bundle, about.Audience); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(opened.readLog(ctx, building.add, s.progress("entries of the log")), building.bundle.close()); err != nil {
 		return err
 	}
 	report := building.finish()
@@ -83,9 +90,7 @@ func (o *reportOptions) run(ctx context.Context, s *session) error {
 		return err
 	}
 	if o.bundle != "" {
-		if err := writeBundle(s, o.bundle, building); err != nil {
-			return err
-		}
+		building.bundle.say(s)
 	}
 	if len(report.Problems) > 0 {
 		return errFinding
@@ -114,7 +119,7 @@ func dayOrInstant(text string, end bool) (time.Time, error) {
 }
 
 // readLog hands every entry of the host's log to visit, as it came.
-func (h *host) readLog(ctx context.Context, visit func(json.RawMessage), progress func(int)) error {
+func (h *host) readLog(ctx context.Context, visit func(json.RawMessage) error, progress func(int)) error {
 	type page struct {
 		Items []json.RawMessage `json:"items"`
 		Next  int64             `json:"next"`
@@ -127,7 +132,9 @@ func (h *host) readLog(ctx context.Context, visit func(json.RawMessage), progres
 			return err
 		}
 		for _, entry := range found.Items {
-			visit(entry)
+			if err := visit(entry); err != nil {
+				return err
+			}
 		}
 		total += len(found.Items)
 		progress(total)
@@ -148,20 +155,22 @@ type auditBuilder struct {
 	broken     bool // the chain broke; what follows is not checked any more
 	procedures map[string]*ProcedureAtDate
 	contents   map[string]request.Procedure
-	histories  map[string][]cmhostv1.TokenProcedure
-	entries    []json.RawMessage
 	order      []string
+	bundle     *bundle // nil where none is written
 }
 
 func newAuditBuilder(audience string, from, to time.Time) *auditBuilder {
 	return &auditBuilder{
 		report:     AuditReport{Audience: audience, From: from, To: to, Approvals: []Approval{}, Loads: []LoadEntry{}, Procedures: []ProcedureAtDate{}, Problems: []string{}},
-		procedures: map[string]*ProcedureAtDate{}, contents: map[string]request.Procedure{}, histories: map[string][]cmhostv1.TokenProcedure{},
+		procedures: map[string]*ProcedureAtDate{}, contents: map[string]request.Procedure{},
 	}
 }
 
-func (b *auditBuilder) add(plain json.RawMessage) {
-	b.entries = append(b.entries, plain)
+// add takes the next entry; an error means that the bundle could not be written.
+func (b *auditBuilder) add(plain json.RawMessage) error {
+	if err := b.bundle.entry(plain); err != nil {
+		return err
+	}
 	if !b.broken {
 		if err := b.auditor.Check(plain); err != nil {
 			b.broken = true
@@ -171,25 +180,26 @@ func (b *auditBuilder) add(plain json.RawMessage) {
 	var entry cmhostv1.LogEntry
 	if err := json.Unmarshal(plain, &entry); err != nil {
 		b.report.Problems = append(b.report.Problems, fmt.Sprintf("an entry of the log cannot be read: %v", err))
-		return
+		return nil
 	}
 	b.report.LogLength, b.report.LogHead = entry.Index, entry.Hash
 	switch {
 	case entry.Time.After(b.report.To):
 	case entry.Action == cmhostv1.LogEntryActionAccepted:
-		b.accepted(&entry)
+		return b.accepted(&entry)
 	case entry.Action == cmhostv1.LogEntryActionImported:
 		b.imported(&entry)
 	case !entry.Time.Before(b.report.From):
 		b.report.Loads = append(b.report.Loads, LoadEntry{Index: entry.Index, Time: entry.Time, Action: string(entry.Action), Kind: string(entry.Kind), Name: entry.Name})
 	}
+	return nil
 }
 
-func (b *auditBuilder) accepted(entry *cmhostv1.LogEntry) {
+func (b *auditBuilder) accepted(entry *cmhostv1.LogEntry) error {
 	signed, err := request.Parse(entry.Request)
 	if err != nil {
 		b.report.Problems = append(b.report.Problems, fmt.Sprintf("entry %d: %v", entry.Index, err))
-		return
+		return nil
 	}
 	approval := Approval{Index: entry.Index, Time: entry.Time, Procedure: entry.Name, Revision: signed.Revision, Digest: request.DigestOf(entry.Request),
 		State: signed.Procedure.State, Signatures: []SignatureOf{}, Changes: []Difference{}, Checked: !b.broken}
@@ -204,11 +214,11 @@ func (b *auditBuilder) accepted(entry *cmhostv1.LogEntry) {
 		approval.Changes = append(approval.Changes, Difference{Field: "spec.procedure." + d.Path, Label: d.Label, Old: d.Old, New: d.New})
 	}
 	b.contents[entry.Name] = signed.Procedure
-	b.histories[entry.Name] = append(b.histories[entry.Name], copied)
 	b.at(entry.Name, ProcedureAtDate{Procedure: entry.Name, Revision: signed.Revision, State: signed.Procedure.State, Digest: approval.Digest, Since: entry.Time})
 	if !entry.Time.Before(b.report.From) {
 		b.report.Approvals = append(b.report.Approvals, approval)
 	}
+	return b.bundle.revision(&copied)
 }
 
 // imported notes a procedure made elsewhere; the log has its content as the object.

@@ -1,14 +1,9 @@
 package plugin
 
 import (
-	"bytes"
 	"encoding/csv"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"html/template"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/tokenprocedures/token-procedure-operator/internal/plugin/terminal"
@@ -27,15 +22,33 @@ func sayAudit(s *session, report *AuditReport) error {
 		for _, signature := range approval.Signatures {
 			s.say("  signed by %s (%s) %s\n", signature.Officer.ID, signature.Officer.Subject, timestamp(signature.SignedAt))
 		}
+		if approval.New {
+			s.say("  new:\n")
+		}
 		for _, change := range approval.Changes {
-			s.say("  %s\n", changeWords(change))
+			s.say("  %s\n", changeIn(approval.New, change))
 		}
 	}
 	s.say("\n%s\n", style.Strong(fmt.Sprintf("Loaded by the host's administrator: %d", len(report.Loads))))
-	for _, load := range report.Loads {
-		s.say("%s  %s %s %q\n", timestamp(load.Time), load.Action, load.Kind, load.Name)
+	for i, load := range report.Loads {
+		head := timestamp(load.Time) + "  " + load.Action + " " + load.Kind
+		if i > 0 && report.Loads[i-1].Time.Equal(load.Time) && report.Loads[i-1].Action == load.Action && report.Loads[i-1].Kind == load.Kind {
+			s.say(", %q", load.Name)
+			continue
+		}
+		if i > 0 {
+			s.say("\n")
+		}
+		s.say("%s %q", head, load.Name)
+	}
+	if len(report.Loads) > 0 {
+		s.say("\n")
 	}
 	s.say("\n%s\n", style.Strong("State on "+timestamp(report.To)))
+	if len(report.Procedures) == 0 {
+		s.say("no procedures\n")
+		return nil
+	}
 	var table terminal.Table
 	table.Row("PROCEDURE", "STATE", "REVISION", "SINCE")
 	for _, procedure := range report.Procedures {
@@ -43,6 +56,14 @@ func sayAudit(s *session, report *AuditReport) error {
 	}
 	table.Write(s.Out, "")
 	return nil
+}
+
+// changeIn is a change in words; in a new procedure there was nothing before.
+func changeIn(isNew bool, change Difference) string {
+	if isNew {
+		return change.Label + ": " + change.New
+	}
+	return changeWords(change)
 }
 
 func changeWords(change Difference) string {
@@ -100,33 +121,3 @@ var auditPage = template.Must(template.New("audit").Funcs(template.FuncMap{"time
 `))
 
 func writeAuditHTML(s *session, report *AuditReport) error { return auditPage.Execute(s.Out, report) }
-
-// writeBundle writes the whole log, one entry a line, and each procedure's history, for verify.
-func writeBundle(s *session, folder string, built *auditBuilder) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return usage(err)
-	}
-	var log bytes.Buffer
-	for _, entry := range built.entries {
-		if err := json.Compact(&log, entry); err != nil {
-			return err
-		}
-		log.WriteByte('\n')
-	}
-	problems := writeOut(s, filepath.Join(folder, "log.jsonl"), log.Bytes())
-	taken := map[string]bool{}
-	for _, name := range built.order {
-		if len(built.histories[name]) == 0 {
-			continue
-		}
-		history := &History{Audience: built.report.Audience, Procedure: name, Items: built.histories[name]}
-		history.stamp()
-		encoded, err := encode("json", history)
-		if err != nil {
-			return err
-		}
-		problems = errors.Join(problems, writeOut(s, filepath.Join(folder, "history-"+objectName(name, taken)+".json"), encoded))
-	}
-	s.note("check the bundle, offline, with the officers' certificates:\n  kubectl tokenproc verify --log %s/log.jsonl\n  kubectl tokenproc verify --history %s/history-NAME.json --officers FOLDER\n", folder, folder)
-	return problems
-}

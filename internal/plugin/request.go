@@ -79,7 +79,7 @@ another officer reads out. For one procedure it is the digest alone, for several
   kubectl tokenproc digest -f procedures/ --audience cm.example.com -o json`,
 		ValidArgsFunction: s.completeProcedures,
 		RunE: func(command *cobra.Command, names []string) error {
-			sources, err := from.load(command.Context(), s, names)
+			sources, err := from.signable(command.Context(), s, names)
 			if err != nil {
 				return err
 			}

@@ -55,9 +55,18 @@ type ProcedureStatus struct {
 	Signatures       []SignatureOf `json:"signatures" doc:"signatures over that request, one per officer"`
 	CouldSign        []OfficerName `json:"couldSign,omitempty" doc:"officers who may sign and have not; absent where that is not known or nobody is asked"`
 	CouldSignUnknown string        `json:"couldSignUnknown,omitempty" doc:"why it is not known who could sign"`
+	Ahead            []SignedAhead `json:"ahead,omitempty" doc:"later revisions that officers have signed and the object does not have, such as the closing request; absent in lists, and where signatures may not be read"`
 	Host             *HostCopy     `json:"host,omitempty" doc:"what the CM host has; absent while it has nothing"`
 	Warnings         []Finding     `json:"warnings" doc:"things worth knowing before anyone signs"`
 	Next             string        `json:"next" doc:"what happens next, for people"`
+}
+
+// SignedAhead is a revision that officers have signed and the object does not have yet.
+type SignedAhead struct {
+	Revision int64         `json:"revision" doc:"in the request"`
+	Digest   string        `json:"digest" doc:"sha256: and 64 hexadecimal digits"`
+	State    string        `json:"state" doc:"Active, or Closed for the closing request"`
+	Officers []OfficerName `json:"officers" doc:"who has signed it"`
 }
 
 // Gate is a condition.
@@ -144,6 +153,7 @@ type VerifiedProcedure struct {
 	Audience   string              `json:"audience" doc:"of the CM host that the request is for"`
 	Revision   int64               `json:"revision" doc:"in the request"`
 	Digest     string              `json:"digest" doc:"sha256: and 64 hexadecimal digits"`
+	AcceptedAt time.Time           `json:"acceptedAt,omitzero" doc:"when the CM host accepted it, as the export of the history says; with --log, as its log has it too"`
 	Good       bool                `json:"good" doc:"two officers have signed exactly this request"`
 	Message    string              `json:"message" doc:"the judgement in words"`
 	Signatures []VerifiedSignature `json:"signatures" doc:"all signatures that are said to be of this procedure"`
@@ -324,4 +334,23 @@ type VerifiedLog struct {
 	Head     string `json:"head" doc:"the hash of the last good entry: compare it with what the CM host or CMHost.status.log says"`
 	Accepted int    `json:"accepted" doc:"how many requests were accepted"`
 	Message  string `json:"message,omitempty" doc:"what is wrong"`
+}
+
+// SubmitReport is the output of submit.
+type SubmitReport struct {
+	Header
+	Audience string      `json:"audience" doc:"of the CM host"`
+	Items    []Submitted `json:"items" doc:"one for each procedure that the host has as signed; what was refused is an error"`
+}
+
+func (r *SubmitReport) stamp() { r.set("SubmitReport") }
+
+// Submitted is what the CM host has of a procedure after submitting.
+type Submitted struct {
+	Procedure  string    `json:"procedure" doc:"name on the CM host"`
+	Revision   int64     `json:"revision" doc:"that the host has now"`
+	State      string    `json:"state" doc:"Active or Closed"`
+	Digest     string    `json:"digest" doc:"of the accepted request"`
+	AcceptedAt time.Time `json:"acceptedAt" doc:"when the CM host accepted it"`
+	Sent       bool      `json:"sent" doc:"it was sent now; false where the host had this revision, or a higher one, before"`
 }

@@ -31,7 +31,9 @@ func newSelectCommand(s *session) *cobra.Command {
 whole list in order, with what each entry matches, and entries that can never be chosen marked as shadowed.
 
 The first certificate procedure is used where a request names no key usage; otherwise the first that has every key usage
-of the request; one with no key usage set, or with all of them, matches every request. The exit code is 1 if none matches.`,
+of the request; one with no key usage set, or with all of them, matches every request. The exit code is 1 if none matches.
+
+The catalogue is that of --catalog, of the host that --host names, or of the procedure's CMHost in the cluster.`,
 		Example: `  kubectl tokenproc select employee-card -n pki
   kubectl tokenproc select -f employee-card.yaml --catalog catalog.yaml --key-usage digitalSignature
   kubectl tokenproc select employee-card --key-usage keyEncipherment,dataEncipherment -o json`,

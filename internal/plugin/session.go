@@ -1,9 +1,12 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,6 +16,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
@@ -36,7 +40,10 @@ func (s *session) client() (client.WithWatch, error) {
 	}
 	config, err := s.flags.ToRESTConfig()
 	if err != nil {
-		return nil, usagef("no cluster to talk to: %w; set --kubeconfig or --context, or work offline with -f FILE", err)
+		return nil, kubeconfigProblem(err)
+	}
+	if err := s.mustBeConfigured(config); err != nil {
+		return nil, err
 	}
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
@@ -53,9 +60,23 @@ func (s *session) client() (client.WithWatch, error) {
 func (s *session) namespace() (string, error) {
 	namespace, _, err := s.flags.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
-		return "", usagef("no namespace: %w", err)
+		return "", kubeconfigProblem(err)
 	}
 	return namespace, nil
+}
+
+// mustBeConfigured refuses the address that client-go makes up where nothing says which cluster: nobody is there.
+func (s *session) mustBeConfigured(config *rest.Config) error {
+	raw, err := s.flags.ToRawKubeConfigLoader().RawConfig()
+	if err != nil || len(raw.Clusters) > 0 || *s.flags.APIServer != "" || config.Host != "http://localhost:8080" {
+		return nil //nolint:nilerr // what cannot be read is reported where it is used
+	}
+	files := s.flags.ToRawKubeConfigLoader().ConfigAccess().GetLoadingPrecedence()
+	return usagef("no kubeconfig was found (looked for %s): set KUBECONFIG or --kubeconfig, or work offline with -f FILE", strings.Join(files, ", "))
+}
+
+func kubeconfigProblem(err error) error {
+	return usagef("the kubeconfig does not say which cluster: %w; check --kubeconfig and --context, or work offline with -f FILE", err)
 }
 
 // procedureKind is how the API machinery calls a TokenProcedure.
@@ -88,8 +109,8 @@ func (s *session) get(ctx context.Context, key client.ObjectKey, object client.O
 	return explain(cluster.Get(ctx, key, object), fmt.Sprintf("%s %s", name, key))
 }
 
-// list reads all objects of a kind, page by page.
-func (s *session) list(ctx context.Context, list client.ObjectList, namespace string) error {
+// list reads all objects of a kind in a namespace, or in all where it is empty, page by page; kind is what to call them.
+func (s *session) list(ctx context.Context, list client.ObjectList, namespace, kind string) error {
 	cluster, err := s.client()
 	if err != nil {
 		return err
@@ -100,7 +121,7 @@ func (s *session) list(ctx context.Context, list client.ObjectList, namespace st
 		err := cluster.List(pageContext, list, client.InNamespace(namespace), client.Limit(500), client.Continue(next))
 		cancel()
 		if err != nil {
-			return explain(err, "the list")
+			return explain(err, "listing "+kind+inNamespace(namespace))
 		}
 		page, err := meta.ExtractList(list)
 		if err != nil {
@@ -113,20 +134,45 @@ func (s *session) list(ctx context.Context, list client.ObjectList, namespace st
 	}
 }
 
-// explain says what to do about an error of the API server.
+// inNamespace says where, for people.
+func inNamespace(namespace string) string {
+	if namespace == "" {
+		return " in all namespaces"
+	}
+	return " in namespace " + namespace
+}
+
+// explained is an error in words that say what to do, with the original for programs.
+type explained struct {
+	words string
+	cause error
+}
+
+func (e *explained) Error() string { return e.words }
+func (e *explained) Unwrap() error { return e.cause }
+
+// explain says what to do about an error of the API server; what is the object, or what was done.
 func explain(err error, what string) error {
+	var unreachable *url.Error
+	words := ""
 	switch {
 	case err == nil:
 		return nil
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("%s was not found: check the name and -n NAMESPACE: %w", what, err)
+		words = what + " was not found: check the name and -n NAMESPACE"
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("%s: the cluster does not let you: %w", what, err)
+		_, reason, _ := strings.Cut(err.Error(), "is forbidden: ")
+		words = fmt.Sprintf("%s: the cluster does not let you: %s", what, cmp.Or(reason, err.Error()))
+	case apierrors.IsUnauthorized(err):
+		words = fmt.Sprintf("the cluster does not know you: log in again, or check --kubeconfig, --context and --token (%v)", err)
 	case meta.IsNoMatchError(err):
-		return fmt.Errorf("the cluster does not know token procedures: install the operator's custom resource definitions, or check --context: %w", err)
+		words = "the cluster does not know token procedures: install the operator's custom resource definitions, or check --context"
+	case errors.As(err, &unreachable):
+		words = fmt.Sprintf("the cluster cannot be reached: check --kubeconfig and --context, or work offline with -f FILE (%v)", unreachable)
 	default:
-		return fmt.Errorf("%s: %w", what, err)
+		words = fmt.Sprintf("%s: %v", what, err)
 	}
+	return &explained{words, err}
 }
 
 // say writes a line for people, with every argument cleaned, to the standard output.

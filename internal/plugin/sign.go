@@ -45,25 +45,30 @@ Each request is shown first, as parsed from the very bytes that will be signed: 
 replaces, every field under the labels of the desktop program, what changes, warnings. Nothing is taken from a status.
 You confirm each one; --yes is for scripts.
 
-You sign only for audiences that your own configuration lists (~/.config/kubectl-tokenproc/config.yaml, or below
-$XDG_CONFIG_HOME: "audiences: [cm.example.com]"), or that --audience names.
+You sign only for CM hosts whose audience --audience names, or your own configuration lists: once, on your own machine,
+write "audiences: [cm.example.com]" into ~/.config/kubectl-tokenproc/config.yaml (or below $XDG_CONFIG_HOME). Which
+audience is right, the CM host's administrator knows; a cluster is not believed.
 
 The result is a ProcedureSignature manifest: on the standard output, in a file with --out, or in the cluster with
 --apply. A ProcedureSignature never changes; its name has the revision and the beginning of your certificate's SHA-256
 fingerprint.
 
+To end a procedure, set spec.procedure.state to Closed, raise spec.revision, apply, and sign as usual. --close is for two
+other cases: an object whose spec.deletionPolicy is Close, which kubectl delete then keeps until two officers have signed
+(before or after deleting), and "submit" while the cluster is down.
+
 Passphrases and PINs are asked for on the terminal, or read with --pin-file; they are never on the command line.`,
 		Example: `  # sign what is in the cluster, and put the signature there
-  kubectl tokenproc sign employee-card -n pki --key file:officer.key --cert officer.crt --apply
+  kubectl tokenproc sign employee-card -n pki --audience cm.example.com --key file:officer.key --cert officer.crt --apply
 
   # sign offline, for git
   kubectl tokenproc sign -f employee-card.yaml --audience cm.example.com --key pkcs12:officer.p12 --out employee-card-signature.yaml
 
-  # with a smart card, the whole folder, one confirmation each
-  kubectl tokenproc sign -f procedures/ --key 'pkcs11:token=Officer;object=Signature?module-path=/usr/lib/opensc-pkcs11.so' --apply
+  # with a smart card, the whole folder, one confirmation each; drafts are left out
+  kubectl tokenproc sign -f procedures/ --audience cm.example.com --key 'pkcs11:token=Officer;object=Signature?module-path=/usr/lib/opensc-pkcs11.so' --apply
 
-  # the request that closes the procedure at the host, before deleting the object
-  kubectl tokenproc sign employee-card -n pki --close --key file:officer.key --cert officer.crt --apply`,
+  # the request that closes the procedure at the host, for an object with deletionPolicy Close that is, or will be, deleted
+  kubectl tokenproc sign employee-card -n pki --close --audience cm.example.com --key file:officer.key --cert officer.crt --apply`,
 		ValidArgsFunction: s.completeProcedures,
 		RunE: func(command *cobra.Command, names []string) error {
 			return o.run(command.Context(), s, names)
@@ -112,7 +117,7 @@ func (o *signOptions) run(ctx context.Context, s *session, names []string) error
 // prepare finds every request before the first is shown: an officer who has begun to sign is not stopped half way by
 // something that could have been known.
 func (o *signOptions) prepare(ctx context.Context, s *session, names []string) ([]unsigned, error) {
-	sources, err := o.from.load(ctx, s, names)
+	sources, err := o.from.signable(ctx, s, names)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +137,9 @@ func (o *signOptions) prepareOne(ctx context.Context, s *session, from *source) 
 	if err := maySignFor(from.audience, o.from.audience); err != nil {
 		return unsigned{}, err
 	}
+	if from.procedure.DeletionTimestamp != nil && !o.closing {
+		return unsigned{}, usagef("%s is being deleted: what officers sign now is the closing request, with --close", from.where)
+	}
 	replaces, err := findBaseline(ctx, s, &o.hosts, from)
 	if err != nil {
 		return unsigned{}, err
@@ -148,6 +156,9 @@ func (o *signOptions) prepareOne(ctx context.Context, s *session, from *source) 
 		return unsigned{}, err
 	}
 	warnings, err := hostWarnings(ctx, s, wanted, replaces)
+	if policy := from.procedure.Spec.DeletionPolicy; o.closing && from.manifest == nil && policy != v1alpha1.DeletionPolicyClose {
+		warnings = append(warnings, "nothing will submit this by itself: spec.deletionPolicy is not Close, so deleting the object leaves the CM host alone. Set it to Close first; or, to end the procedure without deleting the object, set spec.procedure.state to Closed and raise spec.revision")
+	}
 	return unsigned{source: from, request: wanted, canonical: canonical, replaces: replaces, warnings: warnings}, err
 }
 
@@ -181,6 +192,16 @@ func (o *signOptions) signEach(ctx context.Context, s *session, key *keys.Key, p
 	var signatures []v1alpha1.ProcedureSignature
 	var declined error
 	for i, one := range prepared {
+		if o.apply {
+			already, err := o.already(ctx, s, key, one)
+			if err != nil {
+				return signatures, err
+			}
+			if already {
+				continue
+			}
+		}
+		one.look(ctx, s, key)
 		confirmed, err := o.confirm(s, key, one, i+1, len(prepared))
 		if err != nil {
 			return signatures, err
@@ -253,19 +274,62 @@ func signatureName(procedure string, revision int64, certificate []byte) string 
 	return procedure[:min(len(procedure), longest-len(suffix))] + suffix
 }
 
+// already tells whether the cluster has this signature: it is looked for before anything is shown and confirmed. One of
+// something else under its name is an error.
+func (o *signOptions) already(ctx context.Context, s *session, key *keys.Key, one unsigned) (bool, error) {
+	wanted := o.manifest(one, key, nil)
+	name, err := s.placeOf(&wanted)
+	if err != nil {
+		return false, err
+	}
+	var existing v1alpha1.ProcedureSignature
+	err = s.get(ctx, name, &existing, "ProcedureSignature")
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, s.sameSigned(&existing, one.request)
+}
+
+// placeOf is where a signature is in the cluster.
+func (s *session) placeOf(signature *v1alpha1.ProcedureSignature) (client.ObjectKey, error) {
+	key := client.ObjectKeyFromObject(signature)
+	if key.Namespace != "" {
+		return key, nil
+	}
+	var err error
+	key.Namespace, err = s.namespace()
+	return key, err
+}
+
+// sameSigned refuses an existing signature that is not over a request; that it is there already is no error.
+func (s *session) sameSigned(existing *v1alpha1.ProcedureSignature, wanted request.Request) error {
+	theirs := signedRequest(existing.Spec.Signature)
+	if theirs != nil && sameRequest(*theirs, wanted) {
+		s.note("proceduresignature.cm.tokenprocedures.dev/%s unchanged: you have signed this request already (if it was too long ago, delete it or give --name)\n", existing.Name)
+		return nil
+	}
+	holds := "holds no signature of a request"
+	if theirs != nil {
+		holds = fmt.Sprintf("holds a signature of something else, revision %d of %q for the CM host %s", theirs.Revision, theirs.Procedure.Name, theirs.Audience)
+	}
+	return fmt.Errorf("ProcedureSignature %s exists and %s: delete it, or give this one another name with --name", client.ObjectKeyFromObject(existing), holds)
+}
+
 // applySignature creates a signature in the cluster. That the same approval is there already is no error.
 func applySignature(ctx context.Context, s *session, signature *v1alpha1.ProcedureSignature) error {
 	cluster, err := s.client()
 	if err != nil {
 		return err
 	}
-	created := signature.DeepCopy()
-	if created.Namespace == "" {
-		if created.Namespace, err = s.namespace(); err != nil {
-			return err
-		}
+	key, err := s.placeOf(signature)
+	if err != nil {
+		return err
 	}
-	key := client.ObjectKeyFromObject(created)
+	created := signature.DeepCopy()
+	created.Namespace = key.Namespace
 	err = cluster.Create(ctx, created, client.FieldOwner("kubectl-tokenproc"))
 	if !apierrors.IsAlreadyExists(err) {
 		if err == nil {
@@ -277,12 +341,11 @@ func applySignature(ctx context.Context, s *session, signature *v1alpha1.Procedu
 	if err := s.get(ctx, key, &existing, "ProcedureSignature"); err != nil {
 		return err
 	}
-	theirs, ours := signedRequest(existing.Spec.Signature), signedRequest(signature.Spec.Signature)
-	if theirs != nil && ours != nil && sameRequest(*theirs, *ours) {
-		s.note("proceduresignature.cm.tokenprocedures.dev/%s unchanged: you have signed this request already (if it was too long ago, delete it or give --name)\n", key.Name)
-		return nil
+	ours := signedRequest(signature.Spec.Signature)
+	if ours == nil {
+		return fmt.Errorf("ProcedureSignature %s exists, and the new signature cannot be read", key)
 	}
-	return fmt.Errorf("ProcedureSignature %s exists and holds a signature of something else: delete it, or give this one another name with --name", key)
+	return s.sameSigned(&existing, *ours)
 }
 
 func sameRequest(a, b request.Request) bool {

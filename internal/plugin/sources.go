@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -72,6 +73,20 @@ func (f *sourceFlags) load(ctx context.Context, s *session, names []string) ([]s
 	return sources, nil
 }
 
+// signable is load without the drafts, unless the names ask for them: of a folder only what can be signed is.
+func (f *sourceFlags) signable(ctx context.Context, s *session, names []string) ([]source, error) {
+	sources, err := f.load(ctx, s, names)
+	if err != nil || len(names) > 0 || len(sources) == 1 {
+		return sources, err
+	}
+	return slices.DeleteFunc(sources, func(one source) bool {
+		if one.isDraft() {
+			s.note("%s is a draft, which nobody signs: left out\n", one.where)
+		}
+		return one.isDraft()
+	}), nil
+}
+
 // one is load for a command that works on a single procedure.
 func (f *sourceFlags) one(ctx context.Context, s *session, names []string) (*source, error) {
 	sources, err := f.load(ctx, s, names)
@@ -79,7 +94,7 @@ func (f *sourceFlags) one(ctx context.Context, s *session, names []string) (*sou
 		return nil, err
 	}
 	if len(sources) != 1 {
-		return nil, usagef("the files have %d TokenProcedures: say which one by its name", len(sources))
+		return nil, usagef("this needs one TokenProcedure, and the files have %d: say which one by its name", len(sources))
 	}
 	return &sources[0], nil
 }
@@ -112,7 +127,7 @@ func (f *source) loadSignatures(ctx context.Context, s *session) error {
 		return nil
 	}
 	var list v1alpha1.ProcedureSignatureList
-	if err := s.list(ctx, &list, f.procedure.Namespace); err != nil {
+	if err := s.list(ctx, &list, f.procedure.Namespace, "ProcedureSignatures"); err != nil {
 		return err
 	}
 	for _, signature := range list.Items {
@@ -139,9 +154,21 @@ func (f *sourceFlags) fromFiles(s *session, names []string) ([]source, error) {
 		}
 	}
 	if len(sources) < max(len(names), 1) {
-		return nil, usagef("%d of the wanted TokenProcedures are in %v: check names and files", len(sources), f.files)
+		return nil, usagef("%s", f.notFound(names, sources))
 	}
 	return sources, nil
+}
+
+// notFound says which of the wanted procedures are not in the files.
+func (f *sourceFlags) notFound(names []string, found []source) string {
+	missing := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.ContainsFunc(found, func(s source) bool { return s.procedure.Name == name })
+	})
+	what := "no TokenProcedure"
+	if len(missing) > 0 {
+		what = "no TokenProcedure " + strings.Join(missing, ", ")
+	}
+	return fmt.Sprintf("%s in %s: check names and files (-R looks into subfolders)", what, strings.Join(f.files, ", "))
 }
 
 // folder is what files hold of our kinds.

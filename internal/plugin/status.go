@@ -61,16 +61,29 @@ func (o *statusOptions) show(ctx context.Context, s *session, names []string) er
 	if len(names) == 1 || o.output.structured() {
 		o.addOfficers(ctx, s, procedures, list.Items)
 	}
+	if len(names) == 1 {
+		readAhead(ctx, s, procedures[0].Namespace).show(&list.Items[0], procedures[0].Spec.DeletionPolicy)
+	}
 	return o.output.print(s, &list, func() {
 		switch {
 		case len(names) == 1:
 			s.sayTree(&list.Items[0])
 		case len(list.Items) == 0:
-			s.note("no token procedures found: `kubectl tokenproc new` makes a manifest, kubectl apply -f puts it here; -A looks into all namespaces\n")
+			s.noProcedures(o.allNamespaces)
 		default:
 			s.sayTable(list.Items, o.allNamespaces)
 		}
 	})
+}
+
+// noProcedures says where nothing was found, and what to do.
+func (s *session) noProcedures(everywhere bool) {
+	namespace, err := s.namespace()
+	if err != nil || everywhere {
+		s.note("no token procedures in any namespace: `kubectl tokenproc new` makes a manifest, kubectl apply -f puts it here\n")
+		return
+	}
+	s.note("no token procedures in namespace %s: -A looks into all namespaces; `kubectl tokenproc new` makes a manifest\n", namespace)
 }
 
 func (o *statusOptions) find(ctx context.Context, s *session, names []string) ([]v1alpha1.TokenProcedure, error) {
@@ -83,7 +96,7 @@ func (o *statusOptions) find(ctx context.Context, s *session, names []string) ([
 			namespace = ""
 		}
 		var list v1alpha1.TokenProcedureList
-		err := s.list(ctx, &list, namespace)
+		err := s.list(ctx, &list, namespace, "TokenProcedures")
 		return list.Items, err
 	}
 	procedures := make([]v1alpha1.TokenProcedure, len(names))
@@ -110,7 +123,7 @@ func (o *statusOptions) follow(ctx context.Context, s *session, names []string) 
 	}
 	watcher, err := cluster.Watch(ctx, &v1alpha1.TokenProcedureList{}, client.InNamespace(namespace))
 	if err != nil {
-		return explain(err, "the watch")
+		return explain(err, "watching TokenProcedures"+inNamespace(namespace))
 	}
 	defer watcher.Stop()
 	wanted := map[string]bool{}

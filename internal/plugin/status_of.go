@@ -7,8 +7,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
 )
+
+// notSeen is the reason of a gate that the operator has not looked at since the object changed.
+const notSeen = "NotSeen"
 
 // gateTypes are the conditions in the order in which a procedure passes them.
 var gateTypes = []string{v1alpha1.ConditionValidated, v1alpha1.ConditionSigned, v1alpha1.ConditionSynced, v1alpha1.ConditionReady}
@@ -58,10 +62,10 @@ func hostCopyOf(host *v1alpha1.HostProcedureStatus) *HostCopy {
 func gateOf(procedure *v1alpha1.TokenProcedure, conditionType string) Gate {
 	condition := meta.FindStatusCondition(procedure.Status.Conditions, conditionType)
 	if condition == nil {
-		return Gate{Type: conditionType, Status: string(metav1.ConditionUnknown), Reason: "NotSeen", Message: "the operator has not looked at the object yet"}
+		return Gate{Type: conditionType, Status: string(metav1.ConditionUnknown), Reason: notSeen, Message: "the operator has not looked at the object yet"}
 	}
 	if condition.ObservedGeneration < procedure.Generation {
-		return Gate{Type: conditionType, Status: string(metav1.ConditionUnknown), Reason: "NotSeen", Message: "the operator has not looked at the latest change yet"}
+		return Gate{Type: conditionType, Status: string(metav1.ConditionUnknown), Reason: notSeen, Message: "the operator has not looked at the latest change yet"}
 	}
 	return Gate{Type: conditionType, Status: string(condition.Status), Reason: condition.Reason, Message: condition.Message}
 }
@@ -101,6 +105,8 @@ var nextSteps = map[string]string{
 func nextStep(status *ProcedureStatus, procedure *v1alpha1.TokenProcedure) string {
 	ready := status.ready()
 	switch {
+	case ready.Status == string(metav1.ConditionTrue) && status.Host != nil && status.Host.State == request.Closed:
+		return "nothing: it is Closed, and the object may be deleted"
 	case ready.Status == string(metav1.ConditionTrue):
 		return "nothing: it is as it should be"
 	case ready.Reason == v1alpha1.ReasonAwaitingSignatures || status.Request != nil && status.gate(v1alpha1.ConditionSigned).Status == string(metav1.ConditionFalse):
@@ -109,9 +115,11 @@ func nextStep(status *ProcedureStatus, procedure *v1alpha1.TokenProcedure) strin
 		if procedure.DeletionTimestamp != nil {
 			closing = " --close"
 		}
-		return fmt.Sprintf("%d more officer(s) sign: kubectl tokenproc sign %s -n %s%s --key … --apply", missing, status.Name, status.Namespace, closing)
+		return fmt.Sprintf("%s must sign: kubectl tokenproc sign %s -n %s%s --audience … --key … --cert … --apply", counted(missing, "more officer"), status.Name, status.Namespace, closing)
 	case nextSteps[ready.Reason] != "":
 		return nextSteps[ready.Reason]
+	case ready.Reason == notSeen:
+		return "nothing: the operator has yet to look at it (if this stays so, see whether it runs)"
 	default:
 		return "nothing: the operator is at work"
 	}

@@ -21,13 +21,19 @@ func (s *session) sayTable(statuses []ProcedureStatus, namespaces bool) {
 		status := &statuses[i]
 		ready := status.ready()
 		row := []any{status.Name, status.Procedure, orDash(status.Revision), hostState(status.Host), status.signedCount(),
-			gateStyle(style, ready), ready.Reason, orDash(int64(len(status.Warnings))), status.Next}
+			gateStyle(style, ready), ready.Reason, orDash(int64(len(status.Warnings))), inShort(status.Next)}
 		if namespaces {
 			row = append([]any{status.Namespace}, row...)
 		}
 		table.Row(row...)
 	}
 	table.Write(s.Out, "")
+}
+
+// inShort leaves the command out of a next step: a table is for many procedures, the tree of one has room.
+func inShort(next string) string {
+	step, _, _ := strings.Cut(next, ": kubectl ")
+	return step
 }
 
 func orDash(number int64) string {
@@ -73,7 +79,8 @@ func (s *session) sayTree(status *ProcedureStatus) {
 			words += ": " + gate.Message
 		}
 		said[gate.Message] = true
-		below := branch{text: clean("%-9s  %s  %s", gate.Type, gateStyle(style, gate), words)}
+		padding := strings.Repeat(" ", len("Unknown")-min(len(gate.Status), len("Unknown")))
+		below := branch{text: clean("%-9s  %s%s  %s", gate.Type, gateStyle(style, gate), padding, words)}
 		if gate.Type == "Signed" {
 			below.branches = signatureBranches(status)
 		}
@@ -113,12 +120,18 @@ func signatureBranches(status *ProcedureStatus) []branch {
 	for _, signature := range status.Signatures {
 		below = append(below, branch{text: clean("signed by %s (%s) %s", signature.Officer.ID, signature.Officer.Subject, timestamp(signature.SignedAt))})
 	}
-	if status.Request == nil {
-		return below
+	if status.Request != nil {
+		below = append(below, branch{text: clean("the request: revision %d, %s", status.Request.Revision, status.Request.Digest)})
 	}
-	below = append(below, branch{text: clean("the request: revision %d, %s", status.Request.Revision, status.Request.Digest)})
 	for _, officer := range status.CouldSign {
 		below = append(below, branch{text: clean("could sign: %s (%s)", officer.ID, officer.Subject)})
+	}
+	for _, ahead := range status.Ahead {
+		ids := make([]string, len(ahead.Officers))
+		for i, officer := range ahead.Officers {
+			ids[i] = officer.ID
+		}
+		below = append(below, branch{text: clean("ahead: revision %d, %s, signed by %s", ahead.Revision, ahead.State, strings.Join(ids, ", "))})
 	}
 	if status.CouldSignUnknown != "" {
 		below = append(below, branch{text: clean("who could sign is not known here: %s", status.CouldSignUnknown)})

@@ -18,9 +18,10 @@ import (
 )
 
 type submitOptions struct {
-	from  sourceFlags
-	hosts hostFlags
-	yes   bool
+	from   sourceFlags
+	hosts  hostFlags
+	output outputFlags
+	yes    bool
 }
 
 func newSubmitCommand(s *session) *cobra.Command {
@@ -40,6 +41,7 @@ operator; the client certificate must be permitted to submit.`,
 	}
 	o.from.add(command)
 	o.hosts.add(command)
+	o.output.add(command)
 	command.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask for confirmation")
 	cobra.CheckErr(command.MarkFlagRequired("filename"))
 	cobra.CheckErr(command.MarkFlagRequired("host"))
@@ -74,11 +76,31 @@ func (o *submitOptions) run(ctx context.Context, s *session) error {
 	if len(candidates) == 0 {
 		return usagef("the files have no ProcedureSignature for the CM host %q", about.Audience)
 	}
+	report := SubmitReport{Audience: about.Audience, Items: []Submitted{}}
 	var problems error
 	for _, procedure := range candidates {
-		problems = errors.Join(problems, o.submit(ctx, s, opened, procedure, signing.Terms{Register: register, Audience: about.Audience, MaxSignatureAge: maxAge}))
+		done, err := o.submit(ctx, s, opened, procedure, signing.Terms{Register: register, Audience: about.Audience, MaxSignatureAge: maxAge})
+		if err == nil {
+			report.Items = append(report.Items, *done)
+		}
+		problems = errors.Join(problems, err)
 	}
-	return problems
+	return errors.Join(o.output.print(s, &report, func() { s.saySubmitted(&report) }), problems)
+}
+
+func (s *session) saySubmitted(report *SubmitReport) {
+	for _, done := range report.Items {
+		if done.Sent {
+			s.say("%q revision %d is %s at the CM host, accepted %s\n", done.Procedure, done.Revision, done.State, timestamp(done.AcceptedAt))
+		} else {
+			s.say("%q: nothing to send, the CM host has revision %d, %s\n", done.Procedure, done.Revision, done.State)
+		}
+	}
+}
+
+// submittedAs is the host's copy after submitting.
+func submittedAs(copied *cmhostv1.TokenProcedure, sent bool) *Submitted {
+	return &Submitted{Procedure: copied.Name, Revision: copied.Revision, State: copied.Procedure.State, Digest: copied.Digest, AcceptedAt: copied.AcceptedAt, Sent: sent}
 }
 
 // candidate is a request that somebody signed, with the signatures over it.
@@ -130,11 +152,11 @@ func candidatesOf(signatures []signatureObject, audience string) [][]candidate {
 }
 
 // submit sends the best request of one procedure.
-func (o *submitOptions) submit(ctx context.Context, s *session, to *host, candidates []candidate, terms signing.Terms) error {
+func (o *submitOptions) submit(ctx context.Context, s *session, to *host, candidates []candidate, terms signing.Terms) (*Submitted, error) {
 	name := candidates[0].request.Procedure.Name
 	stored, err := to.procedure(ctx, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	replaces := baseline{}
 	terms.ProcedureName, terms.Now = name, time.Now()
@@ -154,11 +176,10 @@ func (o *submitOptions) submit(ctx context.Context, s *session, to *host, candid
 		}
 		return o.send(ctx, s, to, &candidates[i], two, replaces)
 	}
-	if why == nil {
-		s.note("%q: nothing to send, the CM host has revision %d\n", name, replaces.revision)
-		return nil
+	if why == nil && stored != nil {
+		return submittedAs(stored, false), nil
 	}
-	return &exitError{ExitFinding, why}
+	return nil, &exitError{ExitFinding, why}
 }
 
 // counted takes the first two signatures that count.
@@ -181,28 +202,27 @@ func (c *candidate) counted(terms signing.Terms) ([][]byte, error) {
 	return two[:signing.Quorum], nil
 }
 
-func (o *submitOptions) send(ctx context.Context, s *session, to *host, chosen *candidate, two [][]byte, replaces baseline) error {
+func (o *submitOptions) send(ctx context.Context, s *session, to *host, chosen *candidate, two [][]byte, replaces baseline) (*Submitted, error) {
 	canonical, err := chosen.request.Bytes()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.note("%s\n", terminal.StyleFor(s.ErrOut).Strong("Request for "+to.url))
 	if err := showRequest(s.ErrOut, canonical, replaces, nil); err != nil {
-		return err
+		return nil, err
 	}
 	if !o.yes {
 		confirmed, err := s.confirm("Submit this request to " + chosen.request.Audience + "?")
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !confirmed {
-			return declinedf("not submitted, as you said: %s", chosen.request.Procedure.Name)
+			return nil, declinedf("not submitted, as you said: %s", chosen.request.Procedure.Name)
 		}
 	}
 	accepted, err := to.submit(ctx, chosen.request.Procedure.Name, cmhostv1.Submission{Request: canonical, Signatures: two})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.say("%q revision %d is %s at the CM host, accepted %s\n", accepted.Name, accepted.Revision, accepted.Procedure.State, timestamp(accepted.AcceptedAt))
-	return nil
+	return submittedAs(accepted, true), nil
 }

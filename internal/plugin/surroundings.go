@@ -24,12 +24,12 @@ func (f *catalogFlags) add(command *cobra.Command) {
 	cobra.CheckErr(command.MarkFlagFilename("catalog", "yaml", "yml", "json"))
 }
 
-// catalog reads the catalogue from the file, else from the host of a procedure.
+// catalog reads the catalogue from the file, else asks the host of a procedure.
 func (f *catalogFlags) catalog(ctx context.Context, s *session, from *source) (*rules.Catalog, error) {
 	if f.file != "" {
 		return readCatalog(f.file)
 	}
-	opened, err := f.hosts.open(ctx, s, from.cmHost)
+	opened, err := f.hosts.openFor(ctx, s, from)
 	if err != nil {
 		return nil, fmt.Errorf("this needs the CM host's catalogue: %w; or give it with --catalog FILE", err)
 	}
@@ -68,7 +68,7 @@ func usedRange(procedure *cmhostv1.TokenProcedureSummary) (rules.SerialRange, bo
 	return rules.SerialRange{From: r.From, To: r.To}, procedure.State == rules.Active && r.From != "" && r.To != ""
 }
 
-// progress tells on the standard error how far long work is, on a terminal only.
+// progress tells on the standard error how far long work is, from the first full page on.
 func (s *session) progress(what string) func(int) {
 	return func(count int) {
 		if count >= proceduresALook {

@@ -6,13 +6,18 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"golang.org/x/term"
 )
 
 // ErrNoTerminal says that there is nobody to ask.
 var ErrNoTerminal = errors.New("there is no terminal to ask on")
+
+// ErrNoAnswer says that the person did not answer, but pressed Ctrl-C or Ctrl-D.
+var ErrNoAnswer = errors.New("no answer was given, and nothing more was done")
 
 // Prompter asks the person at the terminal.
 type Prompter struct {
@@ -56,21 +61,58 @@ func (p *Prompter) Confirm(question string) (bool, error) {
 
 // Ask asks a question and returns the answer's line without surrounding white space.
 func (p *Prompter) Ask(question string) (string, error) {
-	fmt.Fprintf(p.out, "%s ", question) //nolint:errcheck // the answer decides, not the question's fate
-	line, err := p.lines.ReadString('\n')
-	if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
-		return "", fmt.Errorf("no answer was given: %w", err)
-	}
-	return strings.TrimSpace(line), nil
+	line, err := p.answer(question, func() (string, error) {
+		line, err := p.lines.ReadString('\n')
+		if errors.Is(err, io.EOF) && line != "" {
+			err = nil
+		}
+		return line, err
+	})
+	return strings.TrimSpace(line), err
 }
 
 // Secret asks for a PIN or passphrase without showing what is typed.
 func (p *Prompter) Secret(question string) ([]byte, error) {
-	fmt.Fprintf(p.out, "%s ", question) //nolint:errcheck // the answer decides, not the question's fate
-	secret, err := term.ReadPassword(int(p.in.Fd()))
-	fmt.Fprintln(p.out) //nolint:errcheck // cosmetic
+	descriptor := int(p.in.Fd())
+	before, err := term.GetState(descriptor)
 	if err != nil {
-		return nil, fmt.Errorf("nothing was typed: %w", err)
+		return nil, err
 	}
-	return secret, nil
+	secret, err := p.answer(question, func() (string, error) {
+		secret, err := term.ReadPassword(descriptor)
+		return string(secret), err
+	})
+	if errors.Is(err, ErrNoAnswer) {
+		err = errors.Join(err, term.Restore(descriptor, before)) // the reading that was left behind would keep the echo off
+	}
+	fmt.Fprintln(p.out) //nolint:errcheck // cosmetic
+	return []byte(secret), err
+}
+
+// answer asks and reads. A person who presses Ctrl-C or Ctrl-D does not answer; the reading is then left behind, for
+// the program ends.
+func (p *Prompter) answer(question string, read func() (string, error)) (string, error) {
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupted)
+	fmt.Fprintf(p.out, "%s ", question) //nolint:errcheck // the answer decides, not the question's fate
+	type answered struct {
+		text string
+		err  error
+	}
+	answers := make(chan answered, 1)
+	go func() {
+		text, err := read()
+		answers <- answered{text, err}
+	}()
+	select {
+	case given := <-answers:
+		if given.err != nil {
+			return "", fmt.Errorf("%w (%w)", ErrNoAnswer, given.err)
+		}
+		return given.text, nil
+	case <-interrupted:
+		fmt.Fprintln(p.out) //nolint:errcheck // cosmetic
+		return "", ErrNoAnswer
+	}
 }
