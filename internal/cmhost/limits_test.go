@@ -53,7 +53,7 @@ func untilClosed(t *testing.T, from net.Conn) string {
 	}
 	sent, err := io.ReadAll(from)
 	if netError := net.Error(nil); errors.As(err, &netError) && netError.Timeout() {
-		t.Errorf("the connection is open after %v; it had sent %q", patience, sent)
+		t.Errorf("the connection is open after %v; it had sent %.200q", patience, sent)
 	}
 	return string(sent)
 }
@@ -80,7 +80,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 				t.Fatal(err)
 			}
 			if sent := untilClosed(t, connection); !strings.Contains(sent, c.want) {
-				t.Errorf("the host sent %q; want %s", sent, c.want)
+				t.Errorf("the host sent %.200q; want %s", sent, c.want)
 			}
 		})
 	}

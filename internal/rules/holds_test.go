@@ -8,7 +8,6 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
-	"k8s.io/utils/ptr"
 )
 
 // variants are procedures of every profile with good, empty, bad and missing fields in many combinations.
@@ -75,7 +74,7 @@ func TestWhatIsNotSupportedIsNotHeld(t *testing.T) {
 		"allOf": func(s *schema.Structural) {
 			s.ValueValidation = &schema.ValueValidation{AllOf: []schema.NestedValueValidation{{}}}
 		},
-		"optionalOldSelf":       func(s *schema.Structural) { s.XValidations[0].OptionalOldSelf = ptr.To(true) },
+		"optionalOldSelf":       func(s *schema.Structural) { s.XValidations[0].OptionalOldSelf = new(true) },
 		"a rule that is no CEL": func(s *schema.Structural) { s.XValidations[0].Rule = "self." },
 		"something wrong far below": func(s *schema.Structural) {
 			s.Properties["procedure"].Properties["certificateProcedures"].Items.XValidations = apiextensions.ValidationRules{{Rule: "1"}}
