@@ -23,15 +23,23 @@ func TestEveryReasonHasAnEntry(t *testing.T) {
 	if len(reasons) < 40 {
 		t.Fatalf("expected to find some 50 reasons, found %d: %v", len(reasons), reasons)
 	}
-	for _, reason := range reasons {
-		found := false
-		for line := range strings.Lines(string(page)) {
-			first, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | ")
-			found = found || (strings.HasPrefix(line, "| `") && strings.Contains(first, "`"+reason+"`"))
+	explained := map[string]bool{}
+	for line := range strings.Lines(string(page)) {
+		if row, found := strings.CutPrefix(line, "| `"); found {
+			first, _, _ := strings.Cut(row, " | ")
+			for reason := range strings.SplitSeq(first, ", ") {
+				explained[strings.Trim(reason, "`")] = true
+			}
 		}
-		if !found {
+	}
+	for _, reason := range reasons {
+		if !explained[reason] {
 			t.Errorf("expected a row for the reason %s in docs/troubleshooting.md", reason)
 		}
+		delete(explained, reason)
+	}
+	if len(explained) > 0 {
+		t.Errorf("expected no rows in docs/troubleshooting.md for reasons that are not there: %v", explained)
 	}
 }
 

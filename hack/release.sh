@@ -19,7 +19,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --check) check=true ;;
     --only) only=${2:?--only needs a system and an architecture, such as linux/amd64}; shift ;;
-    --output) output=$(realpath -m "${2:?--output needs a directory}"); shift ;;
+    --output) output=${2:?--output needs a directory}; shift ;;
     *) echo "unknown argument $1; see the beginning of $0" >&2; exit 2 ;;
   esac
   shift
@@ -41,12 +41,14 @@ build_all() { # output directory
   (cd "$output" && LC_ALL=C sha256sum -- * >"$output.sums" && mv "$output.sums" SHA256SUMS)
 }
 
+mkdir -p "$output"
+output=$(cd "$output" && pwd)
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+if $check; then hack/copy.sh "$copy"; fi
 rm -rf "$output"
 build_all "$output"
 if $check; then
-  copy=$(mktemp -d)
-  trap 'rm -rf "$copy"' EXIT
-  hack/copy.sh "$copy"
   cd "$copy"
   build_all "$copy/dist"
   diff "$output/SHA256SUMS" "$copy/dist/SHA256SUMS"

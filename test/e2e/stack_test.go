@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 func prepared(run func() int) (code int, err error) {
-	for _, program := range []string{"openssl", "jq", "bash"} {
+	for _, program := range []string{"openssl", "jq", "bash", "curl", "sqlite3"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return 0, fmt.Errorf("install the Debian package %s: %w", program, err)
 		}

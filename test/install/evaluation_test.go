@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,21 +40,24 @@ func TestEvaluationHost(t *testing.T) {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "trial", Namespace: evaluation}, Spec: *deployment.Spec.Template.Spec.DeepCopy()}
 	g.Expect(c.admin.Create(ctx, pod, client.DryRunAll)).To(Succeed(), "the namespace enforces the Pod Security Standard restricted")
 
-	volumes := c.mounted(t, pod)
+	box := newSandbox(t, "cmhost")
+	c.mount(t, box, pod)
 	address := freeAddress(t)
-	arguments := func(container corev1.Container) (list []string) {
-		for _, argument := range container.Args {
-			for path, folder := range volumes {
-				argument = strings.ReplaceAll(argument, "="+path+"/", "="+folder+"/")
+	run := func(container corev1.Container) *exec.Cmd {
+		arguments := slices.Clone(container.Args)
+		for i, argument := range arguments {
+			switch argument {
+			case "--listen=:8443":
+				arguments[i] = "--listen=" + address
+			case "--metrics-listen=:9090":
+				arguments[i] = "--metrics-listen=" + freeAddress(t)
 			}
-			argument = strings.Replace(argument, "--listen=:8443", "--listen="+address, 1)
-			list = append(list, strings.Replace(argument, "--metrics-listen=:9090", "--metrics-listen="+freeAddress(t), 1))
 		}
-		return list
+		return box.command(container.Command, arguments)
 	}
-	output, err := exec.Command(filepath.Join(programs, "cmhost"), arguments(pod.Spec.InitContainers[0])...).CombinedOutput()
+	output, err := run(pod.Spec.InitContainers[0]).CombinedOutput()
 	g.Expect(err).NotTo(HaveOccurred(), string(output))
-	serve := exec.Command(filepath.Join(programs, "cmhost"), arguments(pod.Spec.Containers[0])...)
+	serve := run(pod.Spec.Containers[0])
 	serve.Stderr = &strings.Builder{}
 	g.Expect(serve.Start()).To(Succeed())
 	defer func() {
@@ -77,40 +80,38 @@ func TestDefaultHasNoHost(t *testing.T) {
 	}
 }
 
-// mounted writes the volumes of a pod into folders, by the path at which the pod has them.
-func (c *cluster) mounted(t *testing.T, pod *corev1.Pod) map[string]string {
+// mount makes the volumes of a pod.
+func (c *cluster) mount(t *testing.T, box *sandbox, pod *corev1.Pod) {
 	t.Helper()
-	folders := map[string]string{}
+	paths := map[string]string{}
+	for _, mount := range pod.Spec.Containers[0].VolumeMounts {
+		paths[mount.Name] = mount.MountPath
+	}
+	get := func(name string, into client.Object) {
+		t.Helper()
+		if err := c.admin.Get(context.Background(), client.ObjectKey{Namespace: pod.Namespace, Name: name}, into); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, volume := range pod.Spec.Volumes {
-		files := map[string][]byte{}
+		path := paths[volume.Name]
 		switch {
 		case volume.ConfigMap != nil:
 			found := &corev1.ConfigMap{}
-			if err := c.admin.Get(context.Background(), client.ObjectKey{Namespace: pod.Namespace, Name: volume.ConfigMap.Name}, found); err != nil {
-				t.Fatal(err)
-			}
+			get(volume.ConfigMap.Name, found)
 			for name, content := range found.Data {
-				files[name] = []byte(content)
+				box.write(filepath.Join(path, name), []byte(content))
 			}
 		case volume.Secret != nil:
 			found := &corev1.Secret{}
-			if err := c.admin.Get(context.Background(), client.ObjectKey{Namespace: pod.Namespace, Name: volume.Secret.SecretName}, found); err != nil {
-				t.Fatal(err)
+			get(volume.Secret.SecretName, found)
+			for name, content := range found.Data {
+				box.write(filepath.Join(path, name), content)
 			}
-			files = found.Data
-		}
-		folders[volume.Name] = t.TempDir()
-		for name, content := range files {
-			if err := os.WriteFile(filepath.Join(folders[volume.Name], name), content, 0o600); err != nil {
-				t.Fatal(err)
-			}
+		default:
+			box.volume(path)
 		}
 	}
-	paths := map[string]string{}
-	for _, mount := range pod.Spec.Containers[0].VolumeMounts {
-		paths[mount.MountPath] = folders[mount.Name]
-	}
-	return paths
 }
 
 // audienceAt asks a host at an address, under the name that its URL has, what it calls itself.

@@ -39,7 +39,8 @@ func prepared(run func() int) (code int, err error) {
 		return 0, err
 	}
 	defer os.RemoveAll(programs) //nolint:errcheck // a temporary folder
-	build := exec.Command("go", "build", "-o", programs, "./cmd/manager", "./cmd/cmhost")
+	// Static, as those that are released, but of what the tests compile anyway; hack/release.sh has the flags of the released ones.
+	build := exec.Command("go", "build", "-ldflags", "-linkmode external -extldflags -static", "-o", programs, "./cmd/manager", "./cmd/cmhost")
 	build.Dir = "../.."
 	if output, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("building the programs: %w\n%s", err, output)

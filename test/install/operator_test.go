@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -25,8 +24,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// operator is the manager as its Deployment runs it: the arguments, the service account; only the ports are free ones on
-// loopback.
+// operator is the manager as its Deployment runs it: the arguments, the service account, nobody's rights on a file system that
+// has nothing else; only the ports are free ones on loopback.
 type operator struct {
 	cluster *cluster
 	command *exec.Cmd
@@ -61,7 +60,9 @@ func (c *cluster) startOperator(t *testing.T) *operator {
 	}
 	pod := deployment.Spec.Template.Spec
 	o := &operator{cluster: c, metrics: freeAddress(t), ended: make(chan error, 1)}
-	arguments := []string{"--kubeconfig", c.kubeconfigOf(t, pod.ServiceAccountName), "--leader-election-namespace", operatorNamespace}
+	box := newSandbox(t, "manager")
+	box.write("/kubeconfig", c.kubeconfigOf(t, pod.ServiceAccountName))
+	arguments := []string{"--kubeconfig=/kubeconfig", "--leader-election-namespace", operatorNamespace}
 	for _, argument := range pod.Containers[0].Args {
 		switch argument {
 		case "--metrics-bind-address=:8443":
@@ -71,7 +72,7 @@ func (c *cluster) startOperator(t *testing.T) *operator {
 		}
 		arguments = append(arguments, argument)
 	}
-	o.command = exec.Command(filepath.Join(programs, "manager"), arguments...)
+	o.command = box.command(pod.Containers[0].Command, arguments)
 	o.command.Stderr = &o.output
 	if err := o.command.Start(); err != nil {
 		t.Fatal(err)
@@ -107,18 +108,18 @@ func (o *operator) stop(t *testing.T) {
 }
 
 // kubeconfigOf is that of a service account in the operator's namespace.
-func (c *cluster) kubeconfigOf(t *testing.T, account string) string {
+func (c *cluster) kubeconfigOf(t *testing.T, account string) []byte {
 	t.Helper()
 	config := clientcmdapi.NewConfig()
 	config.Clusters["x"] = &clientcmdapi.Cluster{Server: c.config.Host, CertificateAuthorityData: c.config.CAData}
 	config.AuthInfos["x"] = &clientcmdapi.AuthInfo{Token: c.token(t, account)}
 	config.Contexts["x"] = &clientcmdapi.Context{Cluster: "x", AuthInfo: "x"}
 	config.CurrentContext = "x"
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*config, path); err != nil {
+	content, err := clientcmd.Write(*config)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return path
+	return content
 }
 
 func (c *cluster) token(t *testing.T, account string) string {
