@@ -11,8 +11,12 @@ import (
 	"github.com/tokenprocedures/token-procedure-operator/docs"
 )
 
-// Pages that start from a cluster without the operator are run by test/install.
-var elsewhere = map[string]bool{"install.md": true, "evaluation.md": true}
+// elsewhere are the tests that run pages which do not start from the local stack.
+var elsewhere = map[string]string{
+	"install.md":    "../install/pages_test.go",
+	"evaluation.md": "../install/evaluation_test.go",
+	"host.md":       "../../cmd/cmhost/main_test.go",
+}
 
 // Every shell block of the documentation is run, in the order of its page and in one shell, as a reader would; or a comment
 // before it says why it is not.
@@ -33,7 +37,13 @@ func TestDocumentation(t *testing.T) {
 				script.WriteString(block.Script)
 			}
 		}
-		if script.Len() == 0 || elsewhere[filepath.Base(page)] {
+		if test := elsewhere[filepath.Base(page)]; test != "" {
+			if source, err := os.ReadFile(test); err != nil || !strings.Contains(string(source), filepath.Base(page)) {
+				t.Errorf("expected %s to run %s: %v", test, page, err)
+			}
+			continue
+		}
+		if script.Len() == 0 {
 			continue
 		}
 		t.Run(filepath.Base(page), func(t *testing.T) {
