@@ -20,7 +20,7 @@ type host struct {
 }
 
 func newHost(f folder, program, samples string) (*host, error) {
-	ports, err := freePorts(1)
+	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +53,9 @@ func newHost(f folder, program, samples string) (*host, error) {
 	if err := f.line(audience, "host", "audience"); err != nil {
 		return nil, err
 	}
+	if err := f.line("http://127.0.0.1:"+ports[1]+"/metrics", "cmhost-metrics-url"); err != nil {
+		return nil, err
+	}
 	config, err := mutual(h.ca.pem(), h.operator)
 	if err != nil {
 		return nil, err
@@ -66,7 +69,7 @@ func newHost(f folder, program, samples string) (*host, error) {
 			"serve", "--audience", audience, "--listen", "127.0.0.1:" + ports[0], "--database", database,
 			"--tls-cert", f.path("host", "server.crt"), "--tls-key", f.path("host", "server.key"),
 			"--client-ca", f.path("host", "ca.crt"),
-			"--submitter", h.operator.fingerprint(), "--reader", reader.fingerprint(),
+			"--submitter", h.operator.fingerprint(), "--reader", reader.fingerprint(), "--metrics-listen", "127.0.0.1:" + ports[1],
 		},
 	}
 	return h, nil
