@@ -19,6 +19,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
@@ -301,6 +303,22 @@ var _ = Describe("the program", Label("slow"), Ordered, func() {
 		_, _ = fmt.Fprintf(GinkgoWriter, "without an API server it took %v\n%s", took, second.log)
 		Expect(took).To(BeNumerically("<", 10*time.Second))
 	}, SpecTimeout(2*time.Minute))
+
+	It("takes it for no error that a namespace which is being deleted admits no events", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		w.connect(ctx)
+		running := w.run(program, nil, "-verbose")
+		object := w.procedure("card", 1, closes)
+		w.accepted(ctx, object)
+		Expect(k8s.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})).To(Succeed())
+		Expect(k8s.Delete(ctx, object)).To(Succeed())
+		w.eventually(ctx, "card", awaitsClosing)
+		w.change(ctx, "card", func(o *v1alpha1.TokenProcedure) { o.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain })
+		w.eventuallyGone(ctx, object)
+		Eventually(running.log.String).WithTimeout(waiting).Should(ContainSubstring("Server rejected event"))
+		Expect(running.log.String()).NotTo(ContainSubstring(`"level":"ERROR"`))
+		Expect(running.terminate()).To(BeNumerically("<", 5*time.Second))
+	})
 
 	It("goes on where it was when the API server comes back", func(ctx SpecContext) {
 		w := newWorld(ctx)

@@ -60,7 +60,7 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}
-	logger := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	logger := logr.FromSlogHandler(newHandler(os.Stderr, level))
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
 	if err := run(o); err != nil {
