@@ -82,6 +82,36 @@ func TestLoadPrintsWhatChanges(t *testing.T) {
 	}
 }
 
+func TestLoadRefusesWhatBreaksUnlessToldSo(t *testing.T) {
+	database := accepted(t)
+	before := mustRun(t, "verify", "--database", database)
+	content, err := os.ReadFile(sampleCatalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "catalog.yaml")
+	changed := strings.Replace(string(content), "PIN letter", "PIN mail", 1)
+	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	load := []string{"load", "--database", database, "--catalog", path}
+	for _, more := range []string{"--dry-run", ""} {
+		out, err := run(t, append(slices.Clone(load), strings.Fields(more)...)...)
+		if err == nil || !strings.Contains(err.Error(), "Employee card") || !strings.Contains(err.Error(), "--allow-breaking") {
+			t.Errorf("load %s: %v\n%s\nwant a refusal that names Employee card and the way out", more, err, out)
+		}
+	}
+	if after := mustRun(t, "verify", "--database", database); after != before {
+		t.Errorf("a refused load left something behind: %s; before: %s", after, before)
+	}
+	out := mustRun(t, append(load, "--allow-breaking")...)
+	for _, wanted := range []string{`- PINProcedure "PIN letter"`, `+ PINProcedure "PIN mail"`, "! broken: Employee card", "loaded 2 changes"} {
+		if !strings.Contains(out, wanted) {
+			t.Errorf("printed without %q:\n%s", wanted, out)
+		}
+	}
+}
+
 // emptyProcedures is a file with nothing to load.
 func emptyProcedures(t *testing.T, folder string) string {
 	t.Helper()
