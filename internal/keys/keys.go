@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 )
@@ -107,12 +108,16 @@ func firstCertificate(content []byte) (*x509.Certificate, error) {
 }
 
 func readFile(path string) ([]byte, error) {
-	file, err := os.Stat(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if file.Size() > MaxFileBytes {
-		return nil, fmt.Errorf("%s has %d bytes: that is no key or certificate", path, file.Size())
+	content, err := io.ReadAll(io.LimitReader(file, MaxFileBytes+1))
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, err
 	}
-	return os.ReadFile(path)
+	if len(content) > MaxFileBytes {
+		return nil, fmt.Errorf("%s has more than %d bytes: that is no key or certificate", path, MaxFileBytes)
+	}
+	return content, nil
 }

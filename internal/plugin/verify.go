@@ -2,14 +2,12 @@ package plugin
 
 import (
 	"context"
-	"errors"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
-	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/audit"
 	"github.com/tokenprocedures/token-procedure-operator/internal/domains"
 	"github.com/tokenprocedures/token-procedure-operator/internal/plugin/terminal"
 	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
@@ -39,16 +37,18 @@ CM host's administrator, or an answer of GET /v1/officers. --host asks the CM ho
 judged by the domain tree of --catalog, or of the host.
 
 --log checks an export of the host's append-only log (cmhost export, report --bundle): no entry is missing or changed,
-and two different officers signed every accepted request, by the certificates that the log itself records.
+and two different officers signed every accepted request, by the certificates that the log itself records. Compare the
+head that it prints with one that you know, such as that in the status of a CMHost: a log can be cut off or made anew.
 
 --history checks an export of the CM host's history (kubectl tokenproc history -o json): each revision by the officers'
-certificates as they were valid when the host accepted it. A procedure whose request is in that history needs no other
-signatures: those in git may be gone, or too old to be used again.`,
+certificates as they were valid when the host accepted it. When that was, the export says by itself; with --log as well
+it has to be in the log, at that time. A procedure whose request is in that history needs no other signatures: those in
+git may be gone, or too old to be used again.`,
 		Example: `  # in CI, for a pull request
   kubectl tokenproc verify -f procedures/ -R --audience cm.example.com --officers officers/
 
   # an export of the host's history, years later
-  kubectl tokenproc verify --history employee-card.json --officers officers.yaml`,
+  kubectl tokenproc verify --history employee-card.json --log log.jsonl --officers officers.yaml`,
 		ValidArgsFunction: s.completeProcedures,
 		RunE: func(command *cobra.Command, names []string) error {
 			return o.run(command.Context(), s, names)
@@ -62,11 +62,14 @@ signatures: those in git may be gone, or too old to be used again.`,
 	flags.StringSliceVar(&o.history, "history", nil, "export of the CM host's history to check as well; repeatable")
 	flags.StringSliceVar(&o.logs, "log", nil, "export of the CM host's log to check: the chain of hashes and the signatures of every accepted request; repeatable")
 	flags.StringVar(&o.at, "at", "", "judge as of this time (RFC 3339) instead of now")
-	flags.DurationVar(&o.maxAge, "max-age", 30*24*time.Hour, "how old a signature may be that the host has not accepted yet; the host's own limit decides in the end")
+	flags.DurationVar(&o.maxAge, "max-age", usualSignatureAge, "how old a signature may be that the host has not accepted yet; the host's own limit decides in the end")
 	cobra.CheckErr(command.MarkFlagFilename("officers"))
 	cobra.CheckErr(command.MarkFlagFilename("history", "json", "yaml"))
 	return command
 }
+
+// usualSignatureAge is how old a signature may be where the CM host does not say it.
+const usualSignatureAge = 30 * 24 * time.Hour
 
 // judge is what signatures are judged by.
 type judge struct {
@@ -74,8 +77,12 @@ type judge struct {
 	now      time.Time
 	maxAge   time.Duration
 	accepted map[string]*cmhostv1.TokenProcedure // by digest, those whose evidence is good
-	domain   map[string]string                   // of the newest accepted revision, by procedure name
+	newest   map[hostProcedure]*cmhostv1.TokenProcedure
+	logged   loggedTimes // nil without --log
 }
+
+// hostProcedure is a procedure of one CM host.
+type hostProcedure struct{ audience, name string }
 
 func (o *verifyOptions) run(ctx context.Context, s *session, names []string) error {
 	onlyLogs := len(names) == 0 && len(o.from.files) == 0 && len(o.history) == 0
@@ -83,14 +90,14 @@ func (o *verifyOptions) run(ctx context.Context, s *session, names []string) err
 		return usagef("what is to be verified? Give manifests with -f, an export of the host's history with --history or of its log with --log, or the name of a TokenProcedure")
 	}
 	report := VerifyReport{Procedures: []VerifiedProcedure{}, Logs: []VerifiedLog{}, Good: true}
-	if err := o.checkLogs(&report); err != nil {
+	logged, err := o.checkLogs(&report)
+	if err != nil {
 		return err
 	}
 	if onlyLogs {
 		return o.finish(s, &report)
 	}
 	var sources []source
-	var err error
 	if len(names) > 0 || len(o.from.files) > 0 {
 		if sources, err = o.from.load(ctx, s, names); err != nil {
 			return err
@@ -100,6 +107,7 @@ func (o *verifyOptions) run(ctx context.Context, s *session, names []string) err
 	if err != nil {
 		return err
 	}
+	judging.logged = logged
 	for _, path := range o.history {
 		revisions, err := readHistoryFile(path)
 		if err != nil {
@@ -109,20 +117,67 @@ func (o *verifyOptions) run(ctx context.Context, s *session, names []string) err
 			report.add(judging.recorded(path, &revisions[i]))
 		}
 	}
+	if err := judging.manifests(ctx, s, sources, &report); err != nil {
+		return err
+	}
+	return o.finish(s, &report)
+}
+
+// manifests checks the procedures of files or of the cluster, with the signatures beside them.
+func (j *judge) manifests(ctx context.Context, s *session, sources []source, report *VerifyReport) error {
+	if err := distinct(sources); err != nil {
+		return err
+	}
 	for i := range sources {
 		if sources[i].isDraft() {
+			s.note("%s is a draft, which nobody signs: left out\n", sources[i].where)
 			continue
 		}
 		if err := sources[i].loadSignatures(ctx, s); err != nil {
 			return err
 		}
-		verified, err := judging.manifest(&sources[i])
+		verified, err := j.manifest(&sources[i])
 		if err != nil {
 			return err
 		}
 		report.add(verified)
 	}
-	return o.finish(s, &report)
+	return nil
+}
+
+// distinct refuses two objects of one kind and name: whatever was verified, a cluster keeps only one of them.
+func distinct(sources []source) error {
+	procedures, signatures := named{}, named{}
+	for _, from := range sources {
+		if err := procedures.add("TokenProcedure", &from.procedure.ObjectMeta, from.where); err != nil {
+			return err
+		}
+		for _, signature := range from.signatures {
+			if err := signatures.add("ProcedureSignature", &signature.ObjectMeta, signature.where); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// named are the objects of one kind by name, and where they are.
+type named map[string][]place
+
+type place struct{ namespace, where string }
+
+// add refuses an object without a name, and a second one of its name. An object without a namespace can get any.
+func (n named) add(kind string, object *metav1.ObjectMeta, where string) error {
+	if object.Name == "" {
+		return usagef("%s: the %s has no metadata.name", where, kind)
+	}
+	for _, earlier := range n[object.Name] {
+		if earlier.where != where && sameNamespace(earlier.namespace, object.Namespace) {
+			return usagef("%s and %s are the same %s %q: a cluster keeps only one of them; give each a name of its own", earlier.where, where, kind, object.Name)
+		}
+	}
+	n[object.Name] = append(n[object.Name], place{object.Namespace, where})
+	return nil
 }
 
 func (o *verifyOptions) finish(s *session, report *VerifyReport) error {
@@ -135,30 +190,11 @@ func (o *verifyOptions) finish(s *session, report *VerifyReport) error {
 	return nil
 }
 
-// checkLogs checks exports of a host's log without asking anybody: each entry has the certificates that it was judged with.
-func (o *verifyOptions) checkLogs(report *VerifyReport) error {
-	for _, path := range o.logs {
-		file, err := os.Open(path)
-		if err != nil {
-			return usagef("--log: %w", err)
-		}
-		var auditor audit.Auditor
-		err = errors.Join(audit.Read(file, auditor.Check), file.Close())
-		checked := VerifiedLog{Where: path, Good: err == nil, Entries: auditor.Head.Length, Head: auditor.Head.Hash, Accepted: auditor.Accepted}
-		if err != nil {
-			checked.Message = err.Error()
-			report.Good = false
-		}
-		report.Logs = append(report.Logs, checked)
-	}
-	return nil
-}
-
 func (f *source) isDraft() bool { return f.procedure.Spec.Draft != nil && *f.procedure.Spec.Draft }
 
 // judge gathers officers, the domain tree and the time.
 func (o *verifyOptions) judge(ctx context.Context, s *session, sources []source) (*judge, error) {
-	judging := &judge{now: time.Now(), maxAge: o.maxAge, accepted: map[string]*cmhostv1.TokenProcedure{}, domain: map[string]string{}}
+	judging := &judge{now: time.Now(), maxAge: o.maxAge, accepted: map[string]*cmhostv1.TokenProcedure{}, newest: map[hostProcedure]*cmhostv1.TokenProcedure{}}
 	if o.at != "" {
 		var err error
 		if judging.now, err = time.Parse(time.RFC3339, o.at); err != nil {

@@ -31,8 +31,14 @@ func (j *judge) recorded(path string, revision *cmhostv1.TokenProcedure) Verifie
 		return result
 	}
 	result.tally(wanted, verdicts, names)
+	words, agreed := j.logged.acceptance(revision)
+	result.AcceptedAt, result.Message, result.Good = revision.AcceptedAt, result.Message+"; "+words, result.Good && agreed
 	if result.Good {
-		j.accepted[digest], j.domain[revision.Name] = revision, revision.Procedure.Domain
+		j.accepted[digest] = revision
+		of := hostProcedure{result.Audience, revision.Name}
+		if newest := j.newest[of]; newest == nil || newest.Revision < revision.Revision {
+			j.newest[of] = revision
+		}
 	}
 	return result
 }
@@ -63,8 +69,8 @@ func (j *judge) manifest(from *source) (VerifiedProcedure, error) {
 		return result, nil
 	}
 	terms := signing.Terms{Register: j.register, Audience: wanted.Audience, ProcedureName: wanted.Procedure.Name, MaxSignatureAge: j.maxAge, Now: j.now}
-	if replaced, known := j.domain[wanted.Procedure.Name]; known {
-		terms.ReplacedDomain = &replaced
+	if replaced := j.newest[hostProcedure{wanted.Audience, wanted.Procedure.Name}]; replaced != nil {
+		terms.ReplacedDomain = &replaced.Procedure.Domain
 	}
 	verdicts := make([]signing.Verdict, len(from.signatures))
 	names := make([]string, len(from.signatures))
@@ -113,4 +119,7 @@ func (v *VerifiedProcedure) tally(wanted request.Request, verdicts []signing.Ver
 	}
 	v.Good = counted >= signing.Quorum
 	v.Message = fmt.Sprintf("%d of %d officers have signed it", min(counted, signing.Quorum), signing.Quorum)
+	if len(verdicts) == 0 {
+		v.Message += "; no signature was found: give the ProcedureSignatures with -f as well, or the CM host's history with --history"
+	}
 }

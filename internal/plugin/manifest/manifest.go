@@ -89,9 +89,12 @@ func expand(path string, recursive bool) ([]string, error) {
 			return err
 		case entry.IsDir() && file != path && (!recursive || strings.HasPrefix(entry.Name(), ".")):
 			return filepath.SkipDir
-		case !entry.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(file)):
-			files = append(files, file)
+		case entry.IsDir() || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(file)):
+			return nil
+		case !entry.Type().IsRegular():
+			return fmt.Errorf("%s is no regular file but a link, pipe or the like: what it leads to may be another file elsewhere; name that file itself", file)
 		}
+		files = append(files, file)
 		return nil
 	})
 	if err != nil {
