@@ -176,7 +176,7 @@ func TestShellBlocksAreRunOrSayWhyNot(t *testing.T) {
 				t.Errorf("%s, %s: expected a sentence that says why this is not run, found %q", path, block.Section, block.NotRun)
 			}
 		}
-		for _, line := range strings.Split(string(page), "\n") {
+		for line := range strings.Lines(string(page)) {
 			if regexp.MustCompile("^```(bash|shell|console|zsh)").MatchString(strings.TrimSpace(line)) {
 				t.Errorf("%s: expected ```sh before commands, found %q", path, line)
 			}

@@ -43,8 +43,7 @@ func TestOlderKustomizeRendersTheSameObjects(t *testing.T) {
 }
 
 func complaintOf(err error) string {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, found := errors.AsType[*exec.ExitError](err); found {
 		return string(exit.Stderr)
 	}
 	return err.Error()
