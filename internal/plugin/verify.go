@@ -68,9 +68,6 @@ git may be gone, or too old to be used again.`,
 	return command
 }
 
-// usualSignatureAge is how old a signature may be where the CM host does not say it.
-const usualSignatureAge = 30 * 24 * time.Hour
-
 // judge is what signatures are judged by.
 type judge struct {
 	register *signing.Register
