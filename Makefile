@@ -115,7 +115,7 @@ release: ## Build what is released into dist/, and check that building elsewhere
 	@hack/release.sh --check
 
 .PHONY: image
-image: ## Put the operator and the reference host into an image each, and start both (needs buildah and bubblewrap; after `make release`).
+image: ## Put operator and reference host into an image each, and start both (after `make release`; needs buildah, bubblewrap, jq).
 	@hack/image.sh
 
 ##@ Clean

@@ -67,7 +67,7 @@ func newWorld(t *testing.T, directory string) *world {
 	w := &world{WithT: NewWithT(t), t: t, cluster: newCluster(t)}
 	w.SetDefaultEventuallyTimeout(soon)
 	w.cluster.must(t, "create", "namespace", "pki")
-	w.cluster.must(t, "apply", "--server-side", "--validate=strict", "-k", directory)
+	w.cluster.must(t, "apply", "--validate=strict", "-k", directory) // on the client's side, as many do; elsewhere on the server's
 	w.operator = w.cluster.startOperator(t)
 	w.one, w.two = tokenproctest.NewOfficer(t, "officer-1"), tokenproctest.NewOfficer(t, "officer-2")
 	w.host = tokenproctest.StartHost(t, w.one, w.two)
