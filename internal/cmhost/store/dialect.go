@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,9 @@ type dialect struct {
 	goose  goose.Dialect
 	folder string
 	isFile bool
+	// flush writes rows, with these statements prepared.
+	flush      func(context.Context, *Tx, rows) error
+	statements []string
 	// epoch is what names the epoch in the database.
 	epoch string
 	open  func(address string) (writer, reader *sql.DB, err error)
@@ -41,11 +45,13 @@ func dialectOf(address string) dialect {
 	if strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://") {
 		return dialect{
 			goose: goose.DialectPostgres, folder: "migrations/postgres", open: openPostgres, epoch: postgresEpoch,
+			flush: flushAll, statements: append(slices.Clone(statements), insertEntries, putProcedures),
 			lock: "LOCK TABLE log IN EXCLUSIVE MODE", again: postgresAgain, options: postgresOptions,
 		}
 	}
 	return dialect{
 		goose: goose.DialectSQLite3, folder: "migrations/sqlite", isFile: true, open: openSQLite, epoch: "epoch", again: sqliteAgain,
+		flush: flushEach, statements: statements,
 		options: func() ([]goose.ProviderOption, error) { return nil, nil },
 	}
 }

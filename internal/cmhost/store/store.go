@@ -105,7 +105,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if s.prepared, err = prepareAll(ctx, s.writer); err != nil {
+	if s.prepared, err = prepareAll(ctx, s.writer, s.dialect.statements); err != nil {
 		return err
 	}
 	s.current, err = s.Head(ctx)

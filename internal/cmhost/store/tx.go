@@ -26,13 +26,16 @@ const (
 		ON CONFLICT (kind) DO UPDATE SET etag = excluded.etag, body = excluded.body`
 )
 
+// statements are those of both databases.
+var statements = []string{selectState, moveState, selectCurrent, insertEntry, putProcedure, putDocument}
+
 // prepared are prepared statements by their texts.
 type prepared map[string]*sql.Stmt
 
 // prepareAll prepares the statements on a database whose schema is there.
-func prepareAll(ctx context.Context, db *sql.DB) (prepared, error) {
+func prepareAll(ctx context.Context, db *sql.DB, texts []string) (prepared, error) {
 	made := prepared{}
-	for _, text := range []string{selectState, moveState, selectCurrent, insertEntry, putProcedure, putDocument} {
+	for _, text := range texts {
 		statement, err := db.PrepareContext(ctx, text)
 		if err != nil {
 			return nil, fmt.Errorf("prepare a statement: %w", err)
@@ -46,6 +49,8 @@ func prepareAll(ctx context.Context, db *sql.DB) (prepared, error) {
 type Tx struct {
 	sql      *sql.Tx
 	prepared prepared
+	flush    func(context.Context, *Tx, rows) error
+	waiting  rows
 	head     chain.Head
 	audience string
 	policy   *Policy
@@ -72,8 +77,11 @@ func (tx *Tx) start(ctx context.Context, lock string) error {
 	return err
 }
 
-// finish writes where the store is now, and commits.
+// finish writes what waits and where the store is now, and commits.
 func (tx *Tx) finish(ctx context.Context) error {
+	if err := tx.settle(ctx); err != nil {
+		return err
+	}
 	if err := tx.exec(ctx, "write the head of the log", moveState, tx.audience, tx.head.Length, tx.head.Hash); err != nil {
 		return err
 	}
@@ -112,6 +120,9 @@ func (tx *Tx) Policy() *Policy { return tx.policy }
 
 // Current is a token procedure as it is listed now; nil if there is none.
 func (tx *Tx) Current(ctx context.Context, name string) (*cmhostv1.TokenProcedureSummary, error) {
+	if err := tx.settleFor(ctx, name); err != nil {
+		return nil, err
+	}
 	var plain string
 	err := tx.row(ctx, selectCurrent, name).Scan(&plain)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -129,6 +140,9 @@ func (tx *Tx) Current(ctx context.Context, name string) (*cmhostv1.TokenProcedur
 
 // Procedure is a token procedure with its evidence.
 func (tx *Tx) Procedure(ctx context.Context, name string) (*cmhostv1.TokenProcedure, error) {
+	if err := tx.settleFor(ctx, name); err != nil {
+		return nil, err
+	}
 	procedure, err := readProcedure(ctx, tx.sql, name)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, tx.fail("read a token procedure", err)
@@ -138,6 +152,9 @@ func (tx *Tx) Procedure(ctx context.Context, name string) (*cmhostv1.TokenProced
 
 // EachProcedure calls visit for every token procedure, by name.
 func (tx *Tx) EachProcedure(ctx context.Context, visit func(*cmhostv1.TokenProcedure) error) error {
+	if err := tx.settle(ctx); err != nil {
+		return err
+	}
 	rows, err := tx.sql.QueryContext(ctx, `SELECT l.entry FROM procedures p JOIN log l ON l.idx = p.idx ORDER BY p.name`)
 	if err != nil {
 		return tx.fail("read the token procedures", err)
@@ -168,17 +185,25 @@ func (tx *Tx) Append(ctx context.Context, entry cmhostv1.LogEntry) error {
 	if err != nil {
 		return tx.fail("append to the log", err)
 	}
-	revision := sql.NullInt64{Int64: entry.Revision, Valid: entry.Kind == cmhostv1.ChangeKindTokenProcedure}
-	if err := tx.exec(ctx, "append to the log", insertEntry, head.Length, string(entry.Kind), entry.Name, revision, head.Hash, string(stored)); err != nil {
-		return err
+	row := entryRow{head.Length, string(entry.Kind), entry.Name, nil, head.Hash, string(stored)}
+	if entry.Kind == cmhostv1.ChangeKindTokenProcedure {
+		row.revision = &entry.Revision
 	}
+	tx.written++
+	tx.waiting.entries = append(tx.waiting.entries, row)
 	tx.head = head
+	if len(tx.waiting.entries) >= maxBatch {
+		return tx.settle(ctx)
+	}
 	return nil
 }
 
 // PutProcedure appends the entry that makes a token procedure what its summary says. The audience of an accepted request
 // becomes the store's.
 func (tx *Tx) PutProcedure(ctx context.Context, entry cmhostv1.LogEntry, summary cmhostv1.TokenProcedureSummary, audience string) error {
+	if err := tx.settleFor(ctx, summary.Name); err != nil {
+		return err
+	}
 	if err := tx.Append(ctx, entry); err != nil {
 		return err
 	}
@@ -189,5 +214,6 @@ func (tx *Tx) PutProcedure(ctx context.Context, entry cmhostv1.LogEntry, summary
 	if audience != "" {
 		tx.audience = audience
 	}
-	return tx.exec(ctx, "write a token procedure", putProcedure, summary.Name, tx.head.Length, string(plain))
+	tx.waiting.procedures = append(tx.waiting.procedures, procedureRow{summary.Name, tx.head.Length, string(plain)})
+	return nil
 }

@@ -151,7 +151,7 @@ func (s *Store) beginTx(ctx context.Context) (*Tx, error) {
 	if err != nil {
 		return nil, fmt.Errorf("begin a transaction: %w", err)
 	}
-	tx := &Tx{sql: begun, prepared: s.prepared, policy: s.recalled()}
+	tx := &Tx{sql: begun, prepared: s.prepared, flush: s.dialect.flush, policy: s.recalled()}
 	if err := tx.start(ctx, s.dialect.lock); err != nil {
 		return nil, errors.Join(err, begun.Rollback())
 	}
