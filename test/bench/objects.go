@@ -43,7 +43,8 @@ func (m *signedProcedure) objects(p parts) []client.Object {
 	return []client.Object{m.procedure, m.signatures[0], m.signatures[1]}
 }
 
-// make makes procedures for a namespace, signed by both officers. Their names on the host begin with the namespace's.
+// make makes procedures for a namespace, signed by both officers. Their names on the host begin with the namespace's, and
+// no two of a world share card serial numbers, which would be warned of.
 func (w *world) make(namespace string, count int) ([]*signedProcedure, error) {
 	all := make([]*signedProcedure, count)
 	err := parallel(4, count, func(i int) (err error) {
@@ -56,7 +57,7 @@ func (w *world) make(namespace string, count int) ([]*signedProcedure, error) {
 func (w *world) makeOne(namespace string, i int) (*signedProcedure, error) {
 	m := &signedProcedure{name: fmt.Sprintf("%s %d", namespace, i)}
 	enabled, revision := true, int64(1)
-	from := 1_000_000_000 + int64(i)*1000
+	from := w.ranges.Add(1000)
 	procedure := request.Procedure{
 		Name: m.name, State: request.Active, StorageProfile: "SmartCard",
 		CardSerialNumber: &request.CardSerialNumber{Enabled: &enabled, Range: &request.SerialNumberRange{From: fmt.Sprint(from), To: fmt.Sprint(from + 999)}},

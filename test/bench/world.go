@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,9 +42,10 @@ type world struct {
 	kubeconfig  string
 	host        *program
 	hostURL     string
-	operations  string // where the host serves metrics
-	writes      tally  // of the operator to the API server
-	calls       tally  // to the host
+	operations  string       // where the host serves metrics
+	writes      tally        // of the operator to the API server
+	calls       tally        // to the host
+	ranges      atomic.Int64 // the first card serial number of the procedure made last
 	// empty is the operator's heap with one procedure.
 	empty float64
 }
