@@ -3,6 +3,7 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -39,6 +40,7 @@ type options struct {
 	verbose                 bool
 	leaseDuration           time.Duration
 	pprofAddress            string
+	tracingEndpoint         string
 }
 
 func main() {
@@ -50,6 +52,7 @@ func main() {
 	flag.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the lease; in a cluster, the program's own if empty")
 	flag.StringVar(&o.namespaces, "namespaces", "", "namespaces to look after, separated by commas; all if empty")
 	flag.StringVar(&o.pprofAddress, "pprof-bind-address", "0", "address that serves profiles of the running program; 0 serves none. Keep it on loopback")
+	flag.StringVar(&o.tracingEndpoint, "tracing-endpoint", "", "URL that takes traces by OTLP over HTTP, for example http://collector:4318/v1/traces; without it the variables OTEL_EXPORTER_OTLP_… say where to, or none are sent")
 	flag.BoolVar(&o.verbose, "verbose", false, "log what is done in detail")
 	flag.DurationVar(&o.leaseDuration, "lease-duration", 15*time.Second, "how long a lease is good without being renewed")
 	flag.Parse()
@@ -107,7 +110,14 @@ func run(o options) error {
 	if err := controllers.Setup(ctx, mgr, controllers.DefaultOptions()); err != nil {
 		return err
 	}
-	return mgr.Start(ctx)
+	if !tracesWanted(o.tracingEndpoint) {
+		return mgr.Start(ctx)
+	}
+	stop, err := startTraces(ctx, o.tracingEndpoint)
+	if err != nil {
+		return err
+	}
+	return errors.Join(mgr.Start(ctx), stop())
 }
 
 func (o options) namespaceList() []string {
