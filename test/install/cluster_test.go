@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -56,7 +57,8 @@ func startCluster(parent string) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{environment: &envtest.Environment{}, kubeconfig: filepath.Join(folder, "kubeconfig"), auditLog: filepath.Join(folder, "audit.log")}
+	patient := &envtest.Environment{ControlPlaneStartTimeout: 2 * time.Minute, ControlPlaneStopTimeout: time.Minute}
+	c := &cluster{environment: patient, kubeconfig: filepath.Join(folder, "kubeconfig"), auditLog: filepath.Join(folder, "audit.log")}
 	policy := filepath.Join(folder, "policy.yaml")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		return nil, err
