@@ -23,6 +23,9 @@ type bundle struct {
 }
 
 func newBundle(folder, audience string) (*bundle, error) {
+	if err := mustBeNew(folder); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, usage(err)
 	}

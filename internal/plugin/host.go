@@ -77,7 +77,7 @@ func (f *hostFlags) findCMHost(ctx context.Context, s *session) (*v1alpha1.CMHos
 	switch len(list.Items) {
 	case 1:
 	case 0:
-		return nil, usagef("there is no CMHost in namespace %s: name the namespace with -n, or the host itself with --host URL", namespace)
+		return nil, usagef("there is no CMHost in namespace %s: name another with -n (kubectl get cmhosts -A lists them), or the host itself with --host URL", namespace)
 	default:
 		return nil, usagef("there are %d CMHosts in namespace %s: say which with --cmhost NAME, or name the host itself with --host URL", len(list.Items), namespace)
 	}

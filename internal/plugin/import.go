@@ -1,11 +1,13 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -117,14 +119,14 @@ func (h *host) noProcedure(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	has := "it has none"
-	for i := range min(len(listed), 5) {
-		has = strings.Replace(has, "it has none", "it has", 1) + fmt.Sprintf(" %q", listed[i].Name)
+	names := make([]string, min(len(listed), 5))
+	for i := range names {
+		names[i] = strconv.Quote(listed[i].Name)
 	}
-	if len(listed) > 5 {
-		has += fmt.Sprintf(" and %d more", len(listed)-5)
+	if len(listed) > len(names) {
+		names = append(names, fmt.Sprintf("and %d more", len(listed)-len(names)))
 	}
-	return fmt.Errorf("the CM host has no procedure %q, %s: the name on the CM host is expected, not that of an object", name, has)
+	return fmt.Errorf("the CM host has no procedure %q (it has %s): the name on the CM host is expected, not that of an object", name, cmp.Or(strings.Join(names, ", "), "none"))
 }
 
 // importsALook is how many procedures are imported between two lines that tell how far it is.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,9 @@ func (f *keyFlags) add(command *cobra.Command) {
 func (f *keyFlags) open(s *session) (*keys.Key, error) {
 	if f.key == "" {
 		return nil, usagef("which key signs? Name it with --key file:PATH, --key pkcs12:PATH or --key pkcs11:URI")
+	}
+	if !slices.ContainsFunc(keys.Schemes, func(scheme string) bool { return strings.HasPrefix(f.key, scheme) }) {
+		return nil, usagef("--key %q does not say what it is: expected file:PATH, pkcs12:PATH or pkcs11:URI", f.key)
 	}
 	opened, err := keys.Open(keys.Reference{Key: f.key, Certificate: f.certificate, Secret: func(what string) ([]byte, error) { return f.secret(s, what) }})
 	if errors.Is(err, fs.ErrNotExist) {

@@ -106,7 +106,9 @@ func TestOffline(t *testing.T) {
 		"kubectl-tokenproc select -f card.yaml --catalog catalog.yaml --key-usage signing",
 		"kubectl-tokenproc new",
 		"kubectl-tokenproc new --name Notebook --storage-profile PKCS10",
-		`kubectl-tokenproc new --name Notebook --state Active --domain No --storage-profile PKCS10 --certificate-procedures "Authentication, General" --out notebook.yaml`,
+		"kubectl-tokenproc new --cmhost production --name Notebook --storage-profile PKCS10",
+		"kubectl-tokenproc new --cmhost production --name Notebook --storage-profile Data --certificate-procedures General -n pki -o json",
+		`kubectl-tokenproc new --cmhost production --name Notebook --state Active --domain No --storage-profile PKCS10 --certificate-procedures "Authentication, General" --out notebook.yaml`,
 		"cat notebook.yaml; kubectl-tokenproc lint -f notebook.yaml",
 	)
 }

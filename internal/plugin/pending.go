@@ -53,7 +53,6 @@ listed, and signing shows what is true.`,
 	flags.StringVar(&o.officer, "officer", "", "PEM or DER file of the officer's certificate, or the officer's id at the CM host; instead of --key")
 	flags.BoolVar(&o.namespace, "one-namespace", false, "only the namespace of -n")
 	cobra.CheckErr(command.RegisterFlagCompletionFunc("officer", s.completeOfficers(&o.status.hosts)))
-	command.MarkFlagsMutuallyExclusive("officer", "key")
 	return command
 }
 
@@ -73,6 +72,9 @@ func (p *sought) String() string {
 func (o *pendingOptions) sought(s *session) (*sought, error) {
 	if o.officer == "" && o.keys.key == "" {
 		return nil, usagef("whose signature? Name the officer's certificate with --officer FILE, or your key with --key KEY")
+	}
+	if o.officer != "" && o.keys.key != "" {
+		return nil, usagef("whose signature? Give --officer or --key, not both")
 	}
 	if o.officer == "" {
 		key, err := o.keys.open(s)

@@ -198,10 +198,9 @@ func TestNewOnATerminal(t *testing.T) {
 	for _, c := range []struct{ question, answer string }{
 		{"Procedure name:", ""},
 		{"Procedure name:", "Employee card"},
-		{"State [Active]:", ""},
-		{"Domain (optional) (number or name):", "1"},
-		{"Visible in subdomain (optional) (yes or no):", "perhaps"},
-		{"Visible in subdomain (optional) (yes or no):", "no"},
+		{"Domain (optional, Enter: Root) (number or name):", "1"},
+		{"Visible in subdomain (optional, Enter: no) (yes or no):", "perhaps"},
+		{"Visible in subdomain (optional, Enter: no) (yes or no):", "no"},
 		{"Storage profile (number or name):", "SmartCard"},
 		{"Card serial number range (FROM-TO, or none):", "9-1"},
 		{"Card serial number range (FROM-TO, or none):", "100000-199999"},
@@ -211,7 +210,7 @@ func TestNewOnATerminal(t *testing.T) {
 		{"CAs for recovered certificates (number or name):", "1"},
 		{"Attribute certificate procedures (optional) (numbers or names, with commas between):", ""},
 		{"Certificate procedures, in order (numbers or names, with commas between):", "Authentication, Signature"},
-		{"Input view (optional) (number or name):", ""},
+		{"Input view (optional, Enter: the default view) (number or name):", ""},
 	} {
 		s.expect(c.question)
 		s.answer(c.answer)

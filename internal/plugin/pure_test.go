@@ -1,9 +1,21 @@
 package plugin
 
 import (
+	"bytes"
+	"encoding/csv"
+	"encoding/xml"
+	"errors"
+	"io"
 	"math/big"
+	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
 
 func TestNumberLine(t *testing.T) {
@@ -75,6 +87,82 @@ func TestSpreadsheetsGetNoFormulas(t *testing.T) {
 	for text, want := range map[string]string{"=1+1": "'=1+1", "@x": "'@x", "Employee": "Employee", "": "", "\x1b[1m": `\u001b[1m`} {
 		if got := cell(text); got != want {
 			t.Errorf("cell(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+// hostileReport is what a host could make up: formulas, markup, control characters.
+func hostileReport() *AuditReport {
+	at := time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
+	return &AuditReport{
+		Audience: "<script>alert(1)</script>", From: at.Add(-time.Hour), To: at, LogLength: 2, LogHead: "sha256:00",
+		Approvals: []Approval{{
+			Index: 1, Time: at, Procedure: "=HYPERLINK(\"http://evil\")", Revision: 1, Digest: "+1", State: "-1", New: true, Checked: true,
+			Signatures: []SignatureOf{
+				{Officer: OfficerName{ID: "@SUM(A1)", Subject: "=cmd|' /C calc'!A0"}, SignedAt: at},
+				{Officer: OfficerName{ID: "\t=1+1", Subject: "CN=<b>Bold</b>,O=\u202eevil"}, SignedAt: at},
+			},
+			Changes: []Difference{{Field: "spec.procedure.name", Label: "Procedure name", New: "a, \"quoted\" & <i>name</i>"}},
+		}},
+		Loads:      []LoadEntry{{Index: 2, Time: at, Action: "Added", Kind: "Officer", Name: "</td></table><img src=x onerror=alert(1)>"}},
+		Procedures: []ProcedureAtDate{{Procedure: "javascript:alert(1)", Revision: 1, State: "Active", Since: at}},
+		Problems:   []string{"entry 2: </p><script>alert(2)</script>"},
+	}
+}
+
+func written(t *testing.T, write func(*session, *AuditReport) error) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := write(&session{IOStreams: genericiooptions.IOStreams{Out: &out, ErrOut: io.Discard}}, hostileReport()); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestNoCellOfTheReportIsAFormula(t *testing.T) {
+	rows, err := csv.NewReader(strings.NewReader(written(t, writeAuditCSV))).ReadAll()
+	if err != nil || len(rows) != 3 {
+		t.Fatalf("%d rows, want a head and two signatures (%v)", len(rows), err)
+	}
+	for _, row := range rows {
+		for _, text := range row {
+			if text != "" && strings.ContainsAny(text[:1], "=+-@\t\r") {
+				t.Errorf("%q begins as a formula does", text)
+			}
+		}
+	}
+	if want := "'=HYPERLINK(\"http://evil\")"; rows[1][1] != want {
+		t.Errorf("the procedure is %q, want %q: nothing may be lost", rows[1][1], want)
+	}
+}
+
+func TestReportForBrowsers(t *testing.T) {
+	page := written(t, writeAuditHTML)
+	path := filepath.Join("testdata", "golden", "report.html")
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page != string(want) {
+		t.Errorf("%s differs:\n%s", path, page)
+	}
+	known := []string{"html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "code", "table", "tr", "th", "td", "br"}
+	decoder := xml.NewDecoder(strings.NewReader(page))
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("not well-formed: %v", err)
+		}
+		if element, isStart := token.(xml.StartElement); isStart && !slices.Contains(known, element.Name.Local) {
+			t.Errorf("the page has an element <%s> that the report never writes", element.Name.Local)
 		}
 	}
 }

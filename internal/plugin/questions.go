@@ -188,13 +188,17 @@ func (d *draftManifest) requires(q question, catalog *rules.Catalog) bool {
 	return len(d.broken(q, catalog)) > 0
 }
 
-// allows tells whether the rules would take the field.
+// allows tells whether the rules would take the field, and miss nothing else because of it.
 func (d *draftManifest) allows(q question) bool {
 	tried := &draftManifest{object: (&unstructured.Unstructured{Object: d.object}).DeepCopy().Object}
 	if err := unstructured.SetNestedField(tried.object, q.sample, append([]string{"spec", "procedure"}, q.path...)...); err != nil {
 		return false
 	}
-	return len(tried.broken(q, nil)) == 0
+	missed := map[string]bool{}
+	for _, finding := range rules.MissingFromDraft(d.object) {
+		missed[finding.Field] = true
+	}
+	return len(tried.broken(q, nil)) == 0 && !slices.ContainsFunc(rules.MissingFromDraft(tried.object), func(f rules.Finding) bool { return !missed[f.Field] })
 }
 
 // broken lists the rules about a field that what was answered breaks, those about names too where there is a catalogue.

@@ -101,14 +101,14 @@ func cell(text string) string {
 }
 
 var auditPage = template.Must(template.New("audit").Funcs(template.FuncMap{"time": timestamp, "words": changeWords, "clean": terminal.Clean}).Parse(`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Token procedures of {{clean .Audience}}</title>
+<html lang="en"><head><meta charset="utf-8"/><title>Token procedures of {{clean .Audience}}</title>
 <style>body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}td,th{border:1px solid #999;padding:.3em .6em;text-align:left;vertical-align:top}code{font-size:80%}.problem{color:#a00;font-weight:bold}</style></head>
 <body><h1>Token procedures of {{clean .Audience}}</h1>
 <p>{{time .From}} to {{time .To}}, from a log of {{.LogLength}} entries, head <code>{{clean .LogHead}}</code></p>
 {{range .Problems}}<p class="problem">{{clean .}}</p>
 {{end}}<h2>Approved changes</h2>
 <table><tr><th>Accepted</th><th>Procedure</th><th>Revision</th><th>State</th><th>Signed by</th><th>What changed</th></tr>
-{{range .Approvals}}<tr><td>{{time .Time}}</td><td>{{clean .Procedure}}<br><code>{{clean .Digest}}</code></td><td>{{.Revision}}</td><td>{{clean .State}}</td><td>{{range .Signatures}}{{clean .Officer.ID}} ({{clean .Officer.Subject}}), {{time .SignedAt}}<br>{{end}}</td><td>{{range .Changes}}{{clean (words .)}}<br>{{end}}</td></tr>
+{{range .Approvals}}<tr><td>{{time .Time}}</td><td>{{clean .Procedure}}<br/><code>{{clean .Digest}}</code></td><td>{{.Revision}}</td><td>{{clean .State}}</td><td>{{range .Signatures}}{{clean .Officer.ID}} ({{clean .Officer.Subject}}), {{time .SignedAt}}<br/>{{end}}</td><td>{{range .Changes}}{{clean (words .)}}<br/>{{end}}</td></tr>
 {{end}}</table>
 <h2>Loaded by the host's administrator</h2>
 <table><tr><th>Time</th><th>Action</th><th>Kind</th><th>Name</th></tr>

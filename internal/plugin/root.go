@@ -64,7 +64,7 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		},
 		PersistentPreRunE: func(command *cobra.Command, _ []string) error {
 			if err := errors.Join(missingFlags(command), command.ValidateFlagGroups()); err != nil {
-				return usagef("%w: `%s --help` explains them", err, command.CommandPath())
+				return usagef("%w: `%s --help` says more", err, command.CommandPath())
 			}
 			return nil
 		},

@@ -54,6 +54,9 @@ func runTests(m *testing.M) (int, error) {
 	if output, err := build.CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("the plugin does not build: %w\n%s", err, output)
 	}
+	if err := os.Symlink("kubectl-tokenproc", filepath.Join(folder, "kubectl_complete-tokenproc")); err != nil {
+		return 1, err
+	}
 	return m.Run(), nil
 }
 
@@ -138,7 +141,13 @@ func (d *desk) golden(name string, lines ...string) {
 		}
 		fmt.Fprintf(&all, "[exit %d]\n\n", done.code)
 	}
-	got, path := d.stable(all.String()), filepath.Join("testdata", "golden", name+".txt")
+	d.compare(name+".txt", all.String())
+}
+
+// compare compares a text with a golden file.
+func (d *desk) compare(name, text string) {
+	d.Helper()
+	got, path := d.stable(text), filepath.Join("testdata", "golden", name)
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			d.Fatal(err)
@@ -178,6 +187,7 @@ var unstable = []struct {
 	{regexp.MustCompile(`MII[A-Za-z0-9+/=]{60,}`), "MII…"},
 	{regexp.MustCompile(`(head |"hash": "|"logHead": "|"previous": ")sha256:[0-9a-f]{64}`), "${1}sha256:…"},
 	{regexp.MustCompile(`"(from|to)": "2\d\d\d-[^"]*"`), `"$1": "…"`},
+	{regexp.MustCompile(`certificate ([0-9A-F]{2}:){31}[0-9A-F]{2}`), "certificate 00:…"},
 	{regexp.MustCompile(`client certificate sha256:[0-9a-f]{64}`), "client certificate sha256:…"},
 	{regexp.MustCompile(`go1\.[0-9.]+`), "go1"},
 }
@@ -212,11 +222,36 @@ func (d *desk) officers() (first, second signingtest.Officer) {
 	}
 }
 
+// site is a desk that can reach a CM host: $HOST has the flags for a reader, ${HOST//reader/submitter} for a submitter.
+type site struct {
+	*desk
+	host *hosttest.Host
+}
+
+func newSite(d *desk, options hosttest.Options) *site {
+	d.Helper()
+	started, err := hosttest.Start(d.TempDir(), options)
+	if err != nil {
+		d.Fatal(err)
+	}
+	d.Cleanup(func() {
+		if err := started.Stop(); err != nil {
+			d.Error(err)
+		}
+	})
+	for name, content := range map[string][]byte{"ca.crt": started.CA, "reader.crt": started.Reader.Certificate, "reader.key": started.Reader.Key,
+		"submitter.crt": started.Submitter.Certificate, "submitter.key": started.Submitter.Key} {
+		d.write(name, string(content))
+	}
+	d.env = append(d.env, "HOST=--host "+started.URL+" --host-ca ca.crt --host-cert reader.crt --host-key reader.key")
+	return &site{d, started}
+}
+
 // cluster is a control plane, a CM host and the operator, with two officers and one of another domain.
 type cluster struct {
-	*desk
-	k8s  client.Client
-	host *hosttest.Host
+	*site
+	k8s         client.Client
+	environment *envtest.Environment
 }
 
 const namespace = "pki"
@@ -229,24 +264,10 @@ func newCluster(t testing.TB) *cluster {
 	elsewhere := signingtest.Procedure("Visitor card")
 	elsewhere.CardSerialNumber.Range = &request.SerialNumberRange{From: "150000", To: "250000"}
 	first, second := d.officers()
-	started, err := hosttest.Start(t.TempDir(), hosttest.Options{
+	c := &cluster{site: newSite(d, hosttest.Options{
 		Officers: signingtest.Officers(first, second, other), Procedures: []request.Procedure{elsewhere},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := started.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	c := &cluster{desk: d, host: started}
+	})}
 	c.startControlPlane()
-	for name, content := range map[string][]byte{"ca.crt": started.CA, "reader.crt": started.Reader.Certificate, "reader.key": started.Reader.Key,
-		"submitter.crt": started.Submitter.Certificate, "submitter.key": started.Submitter.Key} {
-		d.write(name, string(content))
-	}
-	d.env = append(d.env, "HOST=--host "+started.URL+" --host-ca ca.crt --host-cert reader.crt --host-key reader.key")
 	return c
 }
 
@@ -261,7 +282,7 @@ func (c *cluster) startControlPlane() {
 		}
 		assets = strings.TrimSpace(string(output))
 	}
-	environment := &envtest.Environment{CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true, BinaryAssetsDirectory: assets}
+	environment := &envtest.Environment{CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true, BinaryAssetsDirectory: assets, ControlPlaneStartTimeout: 3 * time.Minute}
 	config, err := environment.Start()
 	if err != nil {
 		c.Fatal(err)
@@ -271,15 +292,8 @@ func (c *cluster) startControlPlane() {
 			c.Error(err)
 		}
 	})
-	user, err := environment.AddUser(envtest.User{Name: "officer", Groups: []string{"system:masters"}}, nil)
-	if err != nil {
-		c.Fatal(err)
-	}
-	kubeconfig, err := user.KubeConfig()
-	if err != nil {
-		c.Fatal(err)
-	}
-	c.write("kubeconfig", string(kubeconfig))
+	c.environment = environment
+	c.user("kubeconfig", envtest.User{Name: "officer", Groups: []string{"system:masters"}})
 	c.env = append(c.env, "KUBECONFIG="+filepath.Join(c.folder, "kubeconfig"), "PATH="+bin+":"+assets+":"+os.Getenv("PATH"))
 
 	scheme := runtime.NewScheme()
@@ -308,10 +322,25 @@ func (c *cluster) startControlPlane() {
 	if c.k8s, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
 		c.Fatal(err)
 	}
-	c.connect()
+	c.connect(namespace)
 }
 
-func (c *cluster) connect() {
+// user writes the kubeconfig of a new user.
+func (c *cluster) user(file string, who envtest.User) {
+	c.Helper()
+	user, err := c.environment.AddUser(who, nil)
+	if err != nil {
+		c.Fatal(err)
+	}
+	kubeconfig, err := user.KubeConfig()
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.write(file, string(kubeconfig))
+}
+
+// connect makes a namespace with the objects that say how to reach the host.
+func (c *cluster) connect(namespace string) {
 	c.Helper()
 	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: namespace, Name: name} }
 	for _, object := range []client.Object{
