@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -107,7 +108,12 @@ func (r *CMHostReconciler) applyStatus(ctx context.Context, object *v1alpha1.CMH
 		return err
 	}
 	configuration := applyv1alpha1.CMHost(object.Name, object.Namespace).WithUID(object.UID).WithStatus(applied)
-	if err := r.Client.Status().Apply(ctx, configuration, FieldOwner, client.ForceOwnership); err != nil {
+	replaced := object.DeepCopy()
+	replaced.Status = status
+	switch err := r.Client.Status().Apply(ctx, configuration, FieldOwner, client.ForceOwnership); {
+	case apierrors.IsInvalid(err): // to take away what somebody else has changed leaves a null
+		return r.Client.Status().Update(ctx, replaced, FieldOwner)
+	case err != nil:
 		return err
 	}
 	var written v1alpha1.CMHostStatus
@@ -118,8 +124,6 @@ func (r *CMHostReconciler) applyStatus(ctx context.Context, object *v1alpha1.CMH
 		return nil
 	}
 	// Somebody else has put fields there that an apply leaves alone.
-	replaced := object.DeepCopy()
-	replaced.Status = status
 	replaced.ResourceVersion = *configuration.ResourceVersion
 	return r.Client.Status().Update(ctx, replaced, FieldOwner)
 }

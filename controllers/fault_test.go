@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	crashTime = 10 * time.Minute
-	faultTime = 10 * time.Minute
+	crashTime = 30 * time.Minute
+	faultTime = 20 * time.Minute
 )
 
 // faultSeed is FAULT_SEED, or a new one; it is printed, so that a run can be repeated.

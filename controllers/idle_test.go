@@ -65,7 +65,7 @@ var _ = Describe("an idle operator", Label("slow"), func() {
 		}).WithTimeout(20 * time.Minute).WithPolling(time.Second).Should(Succeed())
 		took := time.Since(began)
 		Expect(road.count("PUT token-procedures/{name}")).To(Equal(procedures), "one PUT for each procedure")
-		Expect(road.count("GET token-procedures/{name}")).To(BeZero(), "no procedure is read after its own submission")
+		Expect(road.count("GET token-procedures/{name}")).To(BeNumerically("<=", procedures/100), "no procedure is read after its own submission, unless the feed broke meanwhile")
 		Eventually(func() int { return w.writes.snapshot()["PATCH proceduresignatures/status"] }).WithTimeout(5 * time.Minute).Should(BeNumerically(">=", 2*procedures))
 		Expect(w.writes.snapshot()).To(And(HaveKeyWithValue("PATCH tokenprocedures/status", procedures), HaveKeyWithValue("PATCH proceduresignatures/status", 2*procedures)))
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -143,7 +144,12 @@ func (r *ProcedureSignatureReconciler) applyStatus(ctx context.Context, object *
 		return err
 	}
 	configuration := applyv1alpha1.ProcedureSignature(object.Name, object.Namespace).WithUID(object.UID).WithStatus(applied)
-	if err := r.Client.Status().Apply(ctx, configuration, FieldOwner, client.ForceOwnership); err != nil {
+	replaced := object.DeepCopy()
+	replaced.Status = status
+	switch err := r.Client.Status().Apply(ctx, configuration, FieldOwner, client.ForceOwnership); {
+	case apierrors.IsInvalid(err): // to take away what somebody else has changed leaves a null
+		return r.Client.Status().Update(ctx, replaced, FieldOwner)
+	case err != nil:
 		return err
 	}
 	var written v1alpha1.ProcedureSignatureStatus
@@ -154,8 +160,6 @@ func (r *ProcedureSignatureReconciler) applyStatus(ctx context.Context, object *
 		return nil
 	}
 	// Somebody else has put fields there that an apply leaves alone.
-	replaced := object.DeepCopy()
-	replaced.Status = status
 	replaced.ResourceVersion = *configuration.ResourceVersion
 	return r.Client.Status().Update(ctx, replaced, FieldOwner)
 }

@@ -10,6 +10,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
@@ -133,6 +134,34 @@ var _ = Describe("what the host has", func() {
 		w.eventuallyEvent(ctx, "other", "Adopted")
 		Expect(w.eventsOf(ctx, "own")).To(BeEmpty())
 		Expect(w.eventsOf(ctx, "unheard")).To(BeEmpty())
+	})
+
+	It("is told truly although somebody else writes the status, which leads to nothing", func(ctx SpecContext) {
+		object := w.procedure("written", 1)
+		create(ctx, object)
+		w.eventually(ctx, "written", map[string]string{"Ready": "False AwaitingSignatures"})
+		foreign := fmt.Sprintf(`{"status":{"conditions":[],"countedSignatures":9,"host":null,"request":{"revision":9,"digest":%q}}}`, w.digest(w.procedure("other", 9)))
+		write := func() {
+			patched := &v1alpha1.TokenProcedure{ObjectMeta: object.ObjectMeta}
+			Expect(k8s.Status().Patch(ctx, patched, client.RawPatch(types.MergePatchType, []byte(foreign)))).To(Succeed())
+		}
+		for range 2 {
+			write()
+			Eventually(func() string {
+				return w.eventually(ctx, "written", map[string]string{"Ready": "False AwaitingSignatures"}).Status.Request.Digest
+			}).WithTimeout(waiting).Should(Equal(w.digest(object)))
+		}
+		w.stop()
+		write()
+		create(ctx, w.signature(object, w.one), w.signature(object, w.two))
+		w.start()
+		Eventually(func(g Gomega) {
+			told := w.eventually(ctx, "written", synced)
+			g.Expect(told.Status.Request).To(BeNil())
+			g.Expect(told.Status.Host.Digest).To(Equal(w.digest(object)))
+			g.Expect(*told.Status.CountedSignatures).To(BeEquivalentTo(2))
+		}).WithTimeout(waiting).Should(Succeed())
+		w.agrees(ctx, map[string][]string{"written": {w.digest(object)}})
 	})
 
 	It("is Drifted when it changes behind our back, until a higher revision is signed", func(ctx SpecContext) {
