@@ -62,7 +62,8 @@ func (c *cluster) startOperator(t *testing.T) *operator {
 	o := &operator{cluster: c, metrics: freeAddress(t), ended: make(chan error, 1)}
 	box := newSandbox(t, "manager")
 	box.write("/kubeconfig", c.kubeconfigOf(t, pod.ServiceAccountName))
-	arguments := []string{"--kubeconfig=/kubeconfig", "--leader-election-namespace", operatorNamespace}
+	arguments := []string{"--kubeconfig=/kubeconfig", "--leader-election-namespace", operatorNamespace,
+		"--lease-duration=2m"} // a busy machine may keep it from renewing a shorter one; it is given back at the end
 	for _, argument := range pod.Containers[0].Args {
 		switch argument {
 		case "--metrics-bind-address=:8443":
