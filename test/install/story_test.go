@@ -218,9 +218,11 @@ func (w *world) rotate() {
 	ctx := context.Background()
 	w.Expect(w.cluster.admin.Update(ctx, w.host.UnlistedSecret("pki", "cm-client"))).To(Succeed())
 	w.Eventually(w.reason(&cmv1.CMHost{}, "production", "Ready")).WithTimeout(minute).Should(Equal("False NotPermitted"))
-	var events eventsv1.EventList
-	w.Expect(w.cluster.admin.List(ctx, &events, client.InNamespace("pki"))).To(Succeed())
-	w.Expect(events.Items).To(ContainElement(HaveField("Reason", "NotPermitted")))
+	w.Eventually(func() ([]eventsv1.Event, error) {
+		var events eventsv1.EventList
+		err := w.cluster.admin.List(ctx, &events, client.InNamespace("pki"))
+		return events.Items, err
+	}).Should(ContainElement(HaveField("Reason", "NotPermitted")))
 	w.Expect(w.cluster.admin.Update(ctx, w.host.Secret("pki", "cm-client"))).To(Succeed())
 	w.Eventually(w.reason(&cmv1.CMHost{}, "production", "Ready")).Should(Equal("True Connected"))
 }
