@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -130,7 +131,7 @@ func (r *CMHostReconciler) applyStatus(ctx context.Context, object *v1alpha1.CMH
 
 // announce makes an event when the host can be used no more, or again.
 func (r *CMHostReconciler) announce(host *v1alpha1.CMHost, after v1alpha1.CMHostStatus) {
-	was, is := findCondition(host.Status.Conditions, v1alpha1.ConditionReady), findCondition(after.Conditions, v1alpha1.ConditionReady)
+	was, is := meta.FindStatusCondition(host.Status.Conditions, v1alpha1.ConditionReady), meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionReady)
 	switch {
 	case was != nil && was.Reason == is.Reason, was == nil && is.Status == metav1.ConditionTrue:
 	case is.Status == metav1.ConditionTrue:

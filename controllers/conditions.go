@@ -1,10 +1,10 @@
 package controllers
 
 import (
-	"slices"
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
@@ -45,7 +45,7 @@ func conditionsOf(findings []namedFinding, before []metav1.Condition, generation
 			Type: f.conditionType, Status: f.status, ObservedGeneration: generation,
 			LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)), Reason: f.reason, Message: shorten(f.message, maxMessage),
 		}
-		if old := findCondition(before, f.conditionType); old != nil && old.Status == f.status {
+		if old := meta.FindStatusCondition(before, f.conditionType); old != nil && old.Status == f.status {
 			condition.LastTransitionTime = old.LastTransitionTime
 		}
 		conditions = append(conditions, condition)
@@ -53,18 +53,10 @@ func conditionsOf(findings []namedFinding, before []metav1.Condition, generation
 	return conditions
 }
 
-func findCondition(conditions []metav1.Condition, conditionType string) *metav1.Condition {
-	at := slices.IndexFunc(conditions, func(c metav1.Condition) bool { return c.Type == conditionType })
-	if at < 0 {
-		return nil
-	}
-	return &conditions[at]
-}
-
-// reasonOf is the reason of a condition; empty if it is not there.
-func reasonOf(conditions []metav1.Condition, conditionType string) string {
-	if condition := findCondition(conditions, conditionType); condition != nil {
-		return condition.Reason
+// readyReason is the reason of the condition Ready; empty if it is not there.
+func readyReason(conditions []metav1.Condition) string {
+	if ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); ready != nil {
+		return ready.Reason
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package controllers
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
@@ -104,7 +105,7 @@ func (f *facts) revision() int64 {
 // wasReady tells whether this generation is known to have been Ready: the last report found it so, or Drifted, which
 // only what the host had accepted becomes. An outage must not hide a drift.
 func (f *facts) wasReady() bool {
-	ready := findCondition(f.object.Status.Conditions, v1alpha1.ConditionReady)
+	ready := meta.FindStatusCondition(f.object.Status.Conditions, v1alpha1.ConditionReady)
 	return ready != nil && ready.ObservedGeneration == f.object.Generation &&
 		(ready.Status == metav1.ConditionTrue || ready.Reason == v1alpha1.ReasonDrifted)
 }

@@ -180,7 +180,7 @@ func TestWhatToolsSayOfEveryProcedure(t *testing.T) {
 		}
 	})
 	t.Logf("%d different statuses", len(found))
-	for _, condition := range strings.Split(`Validated True RulesSatisfied,Validated False Draft,Validated False Invalid,Validated False UnknownReference,
+	for condition := range strings.SplitSeq(`Validated True RulesSatisfied,Validated False Draft,Validated False Invalid,Validated False UnknownReference,
 Validated False ClosedReference,Validated False NotVisibleInDomain,Validated False CertificateProcedureRequired,Validated False StorageProfileNotOffered,
 Validated Unknown CMHostNotFound,Validated Unknown HostUnavailable,Signed True TwoOfficersSigned,Signed Unknown NotValidated,Signed Unknown NotSubmittable,
 Signed False AwaitingSignatures,Synced True UpToDate,Synced False NotValidated,Synced False NameConflict,Synced False HostUnavailable,Synced False StaleRevision,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -99,8 +100,8 @@ var changedAtHost = map[string]bool{v1alpha1.ReasonDrifted: true, v1alpha1.Reaso
 
 // reported measures what a report of a procedure's status says for the first time.
 func (m *metrics) reported(f *facts, before, after *v1alpha1.TokenProcedureStatus, now time.Time) {
-	ready := reasonOf(after.Conditions, v1alpha1.ConditionReady)
-	if changedAtHost[ready] && !changedAtHost[reasonOf(before.Conditions, v1alpha1.ConditionReady)] {
+	ready := readyReason(after.Conditions)
+	if changedAtHost[ready] && !changedAtHost[readyReason(before.Conditions)] {
 		m.drifts.Inc()
 	}
 	if accepted := changeSeen(f, before, after); !accepted.IsZero() {
@@ -118,7 +119,7 @@ func (m *metrics) reported(f *facts, before, after *v1alpha1.TokenProcedureStatu
 
 // holdsFor tells whether a condition is True for a generation.
 func holdsFor(status *v1alpha1.TokenProcedureStatus, generation int64, conditionType string) bool {
-	condition := findCondition(status.Conditions, conditionType)
+	condition := meta.FindStatusCondition(status.Conditions, conditionType)
 	return condition != nil && condition.Status == metav1.ConditionTrue && condition.ObservedGeneration == generation
 }
 
@@ -126,7 +127,7 @@ func holdsFor(status *v1alpha1.TokenProcedureStatus, generation int64, condition
 // host has something else. It rests on what the last report said, so that it outlives a restart; what no report has
 // seen waiting begins with the object's creation, or now.
 func waitingSince(object *v1alpha1.TokenProcedure, before *v1alpha1.TokenProcedureStatus, now time.Time) time.Time {
-	validated, synced := findCondition(before.Conditions, v1alpha1.ConditionValidated), findCondition(before.Conditions, v1alpha1.ConditionSynced)
+	validated, synced := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionValidated), meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionSynced)
 	switch {
 	case validated == nil || synced == nil:
 		return object.CreationTimestamp.Time

@@ -107,7 +107,7 @@ func countHosts(hosts []v1alpha1.CMHost) map[string]float64 {
 }
 
 func reportedReason(conditions []metav1.Condition) string {
-	if reason := reasonOf(conditions, v1alpha1.ConditionReady); reason != "" {
+	if reason := readyReason(conditions); reason != "" {
 		return reason
 	}
 	return reasonNotReported

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -104,7 +105,7 @@ func (f *facts) log(ctx context.Context) logr.Logger {
 
 // logReport notes what a report says of Ready, unless the last one of this generation said so too.
 func logReport(log logr.Logger, before, after []metav1.Condition) {
-	was, is := findCondition(before, v1alpha1.ConditionReady), findCondition(after, v1alpha1.ConditionReady)
+	was, is := meta.FindStatusCondition(before, v1alpha1.ConditionReady), meta.FindStatusCondition(after, v1alpha1.ConditionReady)
 	if was == nil || was.Reason != is.Reason || was.Status != is.Status || was.ObservedGeneration != is.ObservedGeneration {
 		log.Info("status reported", "ready", is.Status, "reason", is.Reason)
 	}
@@ -121,7 +122,7 @@ var troubles = map[string]bool{
 // announce makes events of transitions: into and out of trouble, and for what the host had before us. A request that is
 // signed and accepted as it should be makes none.
 func (r *TokenProcedureReconciler) announce(f *facts, before, after []metav1.Condition) {
-	was, is := findCondition(before, v1alpha1.ConditionReady), findCondition(after, v1alpha1.ConditionReady)
+	was, is := meta.FindStatusCondition(before, v1alpha1.ConditionReady), meta.FindStatusCondition(after, v1alpha1.ConditionReady)
 	if was != nil && was.Reason == is.Reason && was.ObservedGeneration == is.ObservedGeneration {
 		return
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
@@ -76,7 +78,7 @@ func (p *signaturePlan) add(verified, counted finding) {
 
 // wasJudged tells whether the last report for this generation says more than that something is waited for.
 func wasJudged(object *v1alpha1.ProcedureSignature) bool {
-	verified := findCondition(object.Status.Conditions, v1alpha1.ConditionVerified)
+	verified := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionVerified)
 	return verified != nil && verified.Status != "Unknown" && verified.ObservedGeneration == object.Generation
 }
 

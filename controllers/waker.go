@@ -118,7 +118,7 @@ func (w *Waker) wakeOfHost(ctx context.Context, host *v1alpha1.CMHost, available
 
 // policyConcerns tells whether a change of register or catalogue can change how a procedure stands, signatures apart.
 func policyConcerns(change cmclient.Change, procedure *v1alpha1.TokenProcedure) bool {
-	switch reasonOf(procedure.Status.Conditions, v1alpha1.ConditionReady) {
+	switch readyReason(procedure.Status.Conditions) {
 	case v1alpha1.ReasonRefusedByHost:
 		return true
 	case v1alpha1.ReasonStorageProfileNotOffered:

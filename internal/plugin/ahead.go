@@ -38,7 +38,7 @@ func (a aheadSignatures) add(signature *v1alpha1.ProcedureSignature) {
 		return
 	}
 	officer := OfficerName{ID: signature.Status.Officer.ID, Subject: signature.Status.Officer.Subject}
-	key := client.ObjectKey{Namespace: signature.Namespace, Name: string(signature.Spec.ProcedureRef.Name)}
+	key := client.ObjectKey{Namespace: signature.Namespace, Name: signature.Spec.ProcedureRef.Name}
 	digest, err := signed.Digest()
 	if err != nil {
 		return
