@@ -21,7 +21,7 @@ const longPoll = 30 * time.Second
 // sized is what was found with one number of procedures.
 type sized struct {
 	seconds, heap                       float64 // until Synced; of the operator's objects
-	memory, encoded                     float64 // of the process; of the objects in JSON without managed fields
+	memory, restarted, encoded          float64 // of the process, and of the next one; of the objects in JSON without managed fields
 	listing, ready, readyWrites, puts   float64 // of a restart
 	idleCPU, idleCalls, polls, settling float64
 }
@@ -77,7 +77,8 @@ func (b *bench) tableOfSizes(small, large int, few, many []sized) {
 	limit := median(column(many, func(s sized) float64 { return 3*s.encoded/mebi + 40 }))
 	b.table.add(targetMemory, fmt.Sprintf("memory at %d procedures + %d signatures", large, 2*large),
 		fmt.Sprintf("resident memory of the process; the objects are %.1f MiB in JSON without managed fields", median(column(many, func(s sized) float64 { return s.encoded / mebi }))),
-		bounded("resident", "MiB", column(many, func(s sized) float64 { return s.memory / mebi }), limit))
+		bounded("resident after they came", "MiB", column(many, func(s sized) float64 { return s.memory / mebi }), limit),
+		bounded("resident after a restart", "MiB", column(many, func(s sized) float64 { return s.restarted / mebi }), limit))
 	b.table.add(targetGrowth, fmt.Sprintf("growth from %d to %d: linear", small, large), "the floor is what was found with the smaller number, times the ratio of the numbers",
 		timed("time to all Synced", "s", column(many, func(s sized) float64 { return s.seconds }), column(few, func(s sized) float64 { return s.seconds * factor }), 1.2),
 		timed("memory of objects", "MiB", column(many, func(s sized) float64 { return s.heap / mebi }), column(few, func(s sized) float64 { return s.heap * factor / mebi }), 1.2))
@@ -166,7 +167,7 @@ func (b *bench) restart(ctx context.Context, w *world, into *sized) error {
 		into.readyWrites = float64(found.writes.sum("") - min(due, found.writes[hostStatus]))
 		into.puts = float64(found.calls[putCall])
 		memory, err := o.memory()
-		into.memory = math.Max(into.memory, float64(memory))
+		into.restarted = float64(memory)
 		return errors.Join(err, b.idleOperator(ctx, w, o, into))
 	})
 }
