@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -40,7 +39,10 @@ func (r *CMHostReconciler) report(ctx context.Context, host *v1alpha1.CMHost, kn
 	if wait := known.logWritten.Add(logAge).Sub(now); wait > 0 && onlyLogDiffers(host.Status, status) {
 		return ctrl.Result{RequeueAfter: min(wait, again.RequeueAfter)}, nil
 	}
-	if err := r.applyStatus(ctx, host, status); err != nil {
+	replaced := host.DeepCopy()
+	replaced.Status = status
+	configuration := applyv1alpha1.CMHost(host.Name, host.Namespace).WithUID(host.UID)
+	if err := applyStatus(ctx, r.Client, configuration, replaced, status); err != nil {
 		return again, client.IgnoreNotFound(err)
 	}
 	known.logWritten = now
@@ -101,32 +103,6 @@ func decideHost(failure *cmclient.Failure) []namedFinding {
 		{v1alpha1.ConditionReady, fails(failure.Reason, failure.Message)},
 		{progress, holds(failure.Reason, failure.Message)},
 	}
-}
-
-func (r *CMHostReconciler) applyStatus(ctx context.Context, object *v1alpha1.CMHost, status v1alpha1.CMHostStatus) error {
-	applied := &applyv1alpha1.CMHostStatusApplyConfiguration{}
-	if err := convert(status, applied); err != nil {
-		return err
-	}
-	configuration := applyv1alpha1.CMHost(object.Name, object.Namespace).WithUID(object.UID).WithStatus(applied)
-	replaced := object.DeepCopy()
-	replaced.Status = status
-	switch err := r.Client.Status().Apply(ctx, configuration, FieldOwner, client.ForceOwnership); {
-	case apierrors.IsInvalid(err): // to take away what somebody else has changed leaves a null
-		return r.Client.Status().Update(ctx, replaced, FieldOwner)
-	case err != nil:
-		return err
-	}
-	var written v1alpha1.CMHostStatus
-	if err := convert(configuration.Status, &written); err != nil {
-		return err
-	}
-	if equality.Semantic.DeepEqual(written, status) {
-		return nil
-	}
-	// Somebody else has put fields there that an apply leaves alone.
-	replaced.ResourceVersion = *configuration.ResourceVersion
-	return r.Client.Status().Update(ctx, replaced, FieldOwner)
 }
 
 // announce makes an event when the host can be used no more, or again.

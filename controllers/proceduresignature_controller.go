@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -119,7 +118,10 @@ func (r *ProcedureSignatureReconciler) report(ctx context.Context, object *v1alp
 	if equality.Semantic.DeepEqual(object.Status, status) {
 		return nil
 	}
-	if err := r.applyStatus(ctx, object, status); err != nil {
+	replaced := object.DeepCopy()
+	replaced.Status = status
+	configuration := applyv1alpha1.ProcedureSignature(object.Name, object.Namespace).WithUID(object.UID)
+	if err := applyStatus(ctx, r.Client, configuration, replaced, status); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	logReport(signatureLog(ctx, object, p), object.Status.Conditions, status.Conditions)
@@ -138,32 +140,6 @@ func signatureLog(ctx context.Context, object *v1alpha1.ProcedureSignature, p si
 	return log
 }
 
-func (r *ProcedureSignatureReconciler) applyStatus(ctx context.Context, object *v1alpha1.ProcedureSignature, status v1alpha1.ProcedureSignatureStatus) error {
-	applied := &applyv1alpha1.ProcedureSignatureStatusApplyConfiguration{}
-	if err := convert(status, applied); err != nil {
-		return err
-	}
-	configuration := applyv1alpha1.ProcedureSignature(object.Name, object.Namespace).WithUID(object.UID).WithStatus(applied)
-	replaced := object.DeepCopy()
-	replaced.Status = status
-	switch err := r.Client.Status().Apply(ctx, configuration, FieldOwner, client.ForceOwnership); {
-	case apierrors.IsInvalid(err): // to take away what somebody else has changed leaves a null
-		return r.Client.Status().Update(ctx, replaced, FieldOwner)
-	case err != nil:
-		return err
-	}
-	var written v1alpha1.ProcedureSignatureStatus
-	if err := convert(configuration.Status, &written); err != nil {
-		return err
-	}
-	if equality.Semantic.DeepEqual(written, status) {
-		return nil
-	}
-	// Somebody else has put fields there that an apply leaves alone.
-	replaced.ResourceVersion = *configuration.ResourceVersion
-	return r.Client.Status().Update(ctx, replaced, FieldOwner)
-}
-
 // SetupWithManager registers the controller and what wakes it.
 func (r *ProcedureSignatureReconciler) SetupWithManager(mgr ctrl.Manager, options Options) error {
 	return ctrl.NewControllerManagedBy(mgr).
@@ -172,6 +148,7 @@ func (r *ProcedureSignatureReconciler) SetupWithManager(mgr ctrl.Manager, option
 		Watches(&v1alpha1.TokenProcedure{}, r.Waker.signaturesOfProcedure()).
 		Watches(&v1alpha1.CMHost{}, r.Waker.signaturesOfHost()).
 		WatchesRawSource(r.Waker.signatures).
+		WatchesRawSource(r.Waker.hostsFirst).
 		WithOptions(options.controller(options.SignatureWorkers)).
 		Complete(traced("ProcedureSignature", r))
 }

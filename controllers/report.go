@@ -2,14 +2,12 @@ package controllers
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -18,9 +16,6 @@ import (
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	applyv1alpha1 "github.com/tokenprocedures/token-procedure-operator/api/v1alpha1/applyconfiguration/api/v1alpha1"
 )
-
-// FieldOwner is the field manager of every status.
-const FieldOwner = client.FieldOwner("token-procedure-operator")
 
 // Reasons of events beside those of conditions.
 const (
@@ -49,51 +44,16 @@ func (r *TokenProcedureReconciler) report(ctx context.Context, f *facts, p plan)
 	if equality.Semantic.DeepEqual(before, status) {
 		return nil
 	}
-	if err := r.applyStatus(ctx, f.object, status); err != nil {
+	replaced := f.object.DeepCopy()
+	replaced.Status = status
+	configuration := applyv1alpha1.TokenProcedure(replaced.Name, replaced.Namespace).WithUID(replaced.UID)
+	if err := applyStatus(ctx, r.Client, configuration, replaced, status); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	r.metrics.reported(f, &before, &status, r.now())
 	logReport(f.log(ctx), before.Conditions, status.Conditions)
 	r.announce(f, before.Conditions, status.Conditions)
 	r.announceWarnings(f, before.Warnings, status.Warnings)
-	return nil
-}
-
-func (r *TokenProcedureReconciler) applyStatus(ctx context.Context, object *v1alpha1.TokenProcedure, status v1alpha1.TokenProcedureStatus) error {
-	applied := &applyv1alpha1.TokenProcedureStatusApplyConfiguration{}
-	if err := convert(status, applied); err != nil {
-		return err
-	}
-	configuration := applyv1alpha1.TokenProcedure(object.Name, object.Namespace).WithUID(object.UID).WithStatus(applied)
-	replaced := object.DeepCopy()
-	replaced.Status = status
-	switch err := r.Client.Status().Apply(ctx, configuration, FieldOwner, client.ForceOwnership); {
-	case apierrors.IsInvalid(err): // to take away what somebody else has changed leaves a null
-		return r.Client.Status().Update(ctx, replaced, FieldOwner)
-	case err != nil:
-		return err
-	}
-	var written v1alpha1.TokenProcedureStatus
-	if err := convert(configuration.Status, &written); err != nil {
-		return err
-	}
-	if equality.Semantic.DeepEqual(written, status) {
-		return nil
-	}
-	// Somebody else has put fields there that an apply leaves alone.
-	replaced.ResourceVersion = *configuration.ResourceVersion
-	return r.Client.Status().Update(ctx, replaced, FieldOwner)
-}
-
-// convert goes from an API type to its apply configuration or back. Both have the same JSON.
-func convert(from, to any) error {
-	encoded, err := json.Marshal(from)
-	if err != nil {
-		return fmt.Errorf("convert a status: %w", err)
-	}
-	if err := json.Unmarshal(encoded, to); err != nil {
-		return fmt.Errorf("convert a status: %w", err)
-	}
 	return nil
 }
 
