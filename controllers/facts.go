@@ -19,6 +19,8 @@ type facts struct {
 	// own is the request that the object stands for, digest its digest; empty for a draft.
 	own    request.Request
 	digest string
+	// signed is a copy of own that verdicts keep; nil while there is none.
+	signed *request.Request
 	// broken are the static rules that the object breaks, missing what a draft still lacks.
 	broken, missing []rules.Finding
 

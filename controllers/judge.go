@@ -47,9 +47,18 @@ func (j *judge) verdict(f *facts, object *v1alpha1.ProcedureSignature, now time.
 	known, found := j.verdicts[key]
 	j.mu.Unlock()
 	if found && known.restsOn(basis) && (known.verdict.ReviewAt.IsZero() || now.Before(known.verdict.ReviewAt)) {
+		if known.verdict.Digest == f.digest {
+			f.signed = known.verdict.Request
+		}
 		return known.verdict
 	}
 	basis.verdict = judgeText(object.Spec.Signature, terms)
+	if basis.verdict.Digest == f.digest && basis.verdict.Request != nil { // all verdicts on one request share one copy
+		if f.signed == nil {
+			f.signed = new(f.own)
+		}
+		basis.verdict.Request, basis.verdict.Digest = f.signed, f.digest
+	}
 	j.observe(basis.verdict.Reason)
 	j.mu.Lock()
 	j.verdicts[key] = basis

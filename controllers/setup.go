@@ -8,7 +8,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -27,6 +33,8 @@ type Options struct {
 	ProcedureWorkers, SignatureWorkers, HostWorkers int
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
+	// StandBy tells that this is one of several replicas, of which only the elected one does the work.
+	StandBy bool
 	// SkipNameValidation allows several managers in one process, for tests.
 	SkipNameValidation bool
 }
@@ -50,7 +58,7 @@ func (o Options) controller(workers int) controller.Options {
 
 // CacheOptions keep in memory only what is used.
 func CacheOptions(namespaces []string) cache.Options {
-	options := cache.Options{DefaultTransform: newSlimmer().slim}
+	options := cache.Options{DefaultTransform: newSlimmer().slim, NewInformer: newInformer}
 	if len(namespaces) > 0 {
 		options.DefaultNamespaces = map[string]cache.Config{}
 		for _, namespace := range namespaces {
@@ -58,6 +66,32 @@ func CacheOptions(namespaces []string) cache.Options {
 		}
 	}
 	return options
+}
+
+// newInformer makes an informer that begins with one list from the API server's memory. The stream of single objects that
+// informers ask for otherwise takes both sides twice as long.
+func newInformer(source toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
+	return toolscache.NewSharedIndexInformer(listed{source, toolscache.ToListerWatcherWithContext(source)}, example, resync, indexers)
+}
+
+// listed is a source of objects that are listed.
+type listed struct {
+	toolscache.ListerWatcher
+	toolscache.ListerWatcherWithContext
+}
+
+// IsWatchListSemanticsUnSupported is what informers ask.
+func (listed) IsWatchListSemanticsUnSupported() bool { return true }
+
+// Mapper knows the kinds that are used here: all are namespaced, and nothing has to be asked for at the start.
+func Mapper(*rest.Config, *http.Client) (meta.RESTMapper, error) {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for _, kind := range []string{"CMHost", "ProcedureSignature", "TokenProcedure"} {
+		mapper.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+		mapper.Add(v1alpha1.GroupVersion.WithKind(kind+"List"), meta.RESTScopeNamespace)
+	}
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Secret"), meta.RESTScopeNamespace)
+	return mapper, nil
 }
 
 // ClientOptions make every read of an object see this program's own writes to it.
@@ -77,7 +111,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	pool := cmclient.NewPool()
 	metrics := newMetrics(mgr.GetClient(), pool, options.Now)
 	judge := newJudge(metrics.verified)
-	waker := newWaker(mgr.GetClient(), judge)
+	waker := newWaker(mgr.GetClient(), judge, hostsFirst{reader: mgr.GetClient(), pool: pool})
 	gatherer := &gatherer{client: mgr.GetClient(), pool: pool, judge: judge, checks: newStaticChecks(), now: options.Now}
 	recorder := mgr.GetEventRecorder("token-procedure-operator")
 	life, end := context.WithCancel(context.Background())
@@ -90,7 +124,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 		Client: mgr.GetClient(), Recorder: recorder, Waker: waker, gatherer: gatherer, refusals: newRefusals(), now: options.Now, metrics: metrics,
 		backOff: flowcontrol.NewBackOffWithJitter(500*time.Millisecond, longestBackOff, 0.5),
 	}
-	ready := &readiness{reader: mgr.GetClient(), cache: mgr.GetCache(), pool: pool, elected: mgr.Elected()}
+	ready := &readiness{reader: mgr.GetClient(), cache: mgr.GetCache(), pool: pool, standBy: options.StandBy, elected: mgr.Elected()}
 	return errors.Join(
 		hosts.SetupWithManager(mgr, options),
 		signatures.SetupWithManager(mgr, options),
@@ -130,6 +164,7 @@ type readiness struct {
 	reader  client.Reader
 	cache   cache.Cache
 	pool    *cmclient.Pool
+	standBy bool
 	elected <-chan struct{}
 	reached atomic.Bool
 }
@@ -146,17 +181,53 @@ func (r *readiness) check(request *http.Request) error {
 	select {
 	case <-r.elected:
 	default:
-		return nil
-	}
-	var hosts v1alpha1.CMHostList
-	if err := r.reader.List(ctx, &hosts, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
-		return fmt.Errorf("list CMHosts: %w", err)
-	}
-	for _, host := range hosts.Items {
-		if _, state := r.pool.Get(string(host.UID)); !state.Tried {
-			return fmt.Errorf("the CMHost %s/%s has not been tried yet", host.Namespace, host.Name)
+		if r.standBy {
+			return nil
 		}
+		return errors.New("the controllers have not started yet")
+	}
+	if err := allTried(ctx, r.reader, r.pool); err != nil {
+		return err
 	}
 	r.reached.Store(true)
 	return nil
 }
+
+// allTried fails unless every CMHost was tried once.
+func allTried(ctx context.Context, reader client.Reader, pool *cmclient.Pool) error {
+	var hosts v1alpha1.CMHostList
+	if err := reader.List(ctx, &hosts, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+		return fmt.Errorf("list CMHosts: %w", err)
+	}
+	for _, host := range hosts.Items {
+		if _, state := pool.Get(string(host.UID)); !state.Tried {
+			return fmt.Errorf("the CMHost %s/%s has not been tried yet", host.Namespace, host.Name)
+		}
+	}
+	return nil
+}
+
+// hostsFirst, as a source, lets a controller begin when every CMHost was tried once, or shortly after: what it looked at
+// before that it would have to look at again.
+type hostsFirst struct {
+	reader client.Reader
+	pool   *cmclient.Pool
+}
+
+// Start implements source.Source.
+func (hostsFirst) Start(context.Context, queue) error { return nil }
+
+// WaitForSync implements source.SyncingSource.
+func (h hostsFirst) WaitForSync(ctx context.Context) error {
+	const patience, pace = 2 * time.Second, 10 * time.Millisecond
+	err := wait.PollUntilContextTimeout(ctx, pace, patience, true, func(ctx context.Context) (bool, error) {
+		return allTried(ctx, h.reader, h.pool) == nil, nil
+	})
+	if wait.Interrupted(err) {
+		return nil
+	}
+	return err
+}
+
+// String implements source.Source.
+func (hostsFirst) String() string { return "CM hosts that were tried once" }

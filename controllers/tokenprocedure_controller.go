@@ -114,6 +114,7 @@ func (r *TokenProcedureReconciler) SetupWithManager(mgr ctrl.Manager, options Op
 		Watches(&v1alpha1.ProcedureSignature{}, r.Waker.procedureOfSignature()).
 		Watches(&v1alpha1.CMHost{}, r.Waker.proceduresOfHost()).
 		WatchesRawSource(r.Waker.procedures).
+		WatchesRawSource(r.Waker.hostsFirst).
 		WithOptions(options.controller(options.ProcedureWorkers)).
 		Complete(traced("TokenProcedure", r))
 }

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmclient"
@@ -24,10 +25,12 @@ type Waker struct {
 	procedures *wakeable
 	signatures *wakeable
 	hosts      *wakeable
+	// hostsFirst is when to begin with what depends on a host.
+	hostsFirst source.Source
 }
 
-func newWaker(reader client.Reader, judge *judge) *Waker {
-	return &Waker{reader: reader, judge: judge, procedures: &wakeable{}, signatures: &wakeable{}, hosts: &wakeable{}}
+func newWaker(reader client.Reader, judge *judge, hostsFirst source.Source) *Waker {
+	return &Waker{reader: reader, judge: judge, hostsFirst: hostsFirst, procedures: &wakeable{}, signatures: &wakeable{}, hosts: &wakeable{}}
 }
 
 type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]

@@ -176,6 +176,7 @@ func startReplica(config *rest.Config, namespace string, changes ...func(*ctrl.O
 		Scheme:                 scheme,
 		Cache:                  controllers.CacheOptions([]string{namespace}),
 		Client:                 controllers.ClientOptions(),
+		MapperProvider:         controllers.Mapper,
 		Metrics:                metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress: freeAddress(),
 	}
@@ -185,7 +186,7 @@ func startReplica(config *rest.Config, namespace string, changes ...func(*ctrl.O
 	mgr, err := ctrl.NewManager(config, managed)
 	Expect(err).NotTo(HaveOccurred())
 	ctx, stop := context.WithCancel(context.Background())
-	options.SkipNameValidation = true
+	options.SkipNameValidation, options.StandBy = true, managed.LeaderElection
 	Expect(controllers.Setup(ctx, mgr, options)).To(Succeed())
 	o := &operator{stop: stop, ended: make(chan error, 1), probes: managed.HealthProbeBindAddress}
 	go func() { o.ended <- mgr.Start(ctx) }()
