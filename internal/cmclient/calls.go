@@ -65,8 +65,12 @@ func (c *Connection) Put(ctx context.Context, name, digest string, canonical []b
 
 // confirm reads what the host says that it has accepted before, of which it has told nothing.
 func (c *Connection) confirm(ctx context.Context, name string, entry Entry) error {
-	if _, err := c.refreshOne(ctx, name); err != nil {
+	changed, err := c.refreshOne(ctx, name)
+	if err != nil {
 		return AsFailure(err)
+	}
+	if changed { // by somebody else meanwhile: when the feed brings that, it is nothing new any more
+		c.config.Notify(c.State(), Change{Procedures: []string{name}})
 	}
 	if held, _ := c.Entry(name); held.Revision < entry.Revision {
 		return wrongContent("putTokenProcedure", "revision %d of %q, confirmed by the host, which has revision %d", entry.Revision, name, held.Revision)

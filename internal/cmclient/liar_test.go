@@ -95,6 +95,27 @@ func TestAnAnswerToASubmissionIsNotBelieved(t *testing.T) {
 	}
 }
 
+// TestAChangeDuringASubmissionIsTold has somebody else submit a revision while the host confirms an earlier one again.
+func TestAChangeDuringASubmissionIsTold(t *testing.T) {
+	h := newFakeHost(t, 1)
+	h.before = func(operation string, w http.ResponseWriter, _ *http.Request) bool {
+		if operation != "put" {
+			return false
+		}
+		h.with(func() { h.procedures["p00000"] = revisionNamed("p00000", 2) }) // the feed brings it later
+		answer(w, revisionNamed("p00000", 1))
+		return true
+	}
+	f := follow(t, h)
+	if _, err := f.Put(t.Context(), "p00000", digestOf("p00000", 1), []byte("r"), nil); err != nil {
+		t.Fatal(err)
+	}
+	f.untilProcedure("p00000")
+	if entry, _ := f.Entry("p00000"); entry.Revision != 2 {
+		t.Errorf("revision %d is known; expected 2", entry.Revision)
+	}
+}
+
 func odd(procedure cmhostv1.TokenProcedure) cmhostv1.TokenProcedure {
 	procedure.Procedure.State = "Perhaps"
 	return procedure
