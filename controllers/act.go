@@ -105,7 +105,7 @@ func (r *TokenProcedureReconciler) submit(ctx context.Context, f *facts, p plan)
 		return
 	}
 	entry, err := put(ctx, connection, f.name(), p)
-	logSubmission(f.log(ctx).WithValues("revision", p.wanted.Revision, "digest", p.digest), p.signers, err)
+	logSubmission(f.logOf(ctx, p.wanted.Revision, p.digest), p.signers, err)
 	if err != nil {
 		f.attempt = attemptOf(err)
 		if f.attempt.refusal != nil && !f.attempt.passes() {

@@ -51,6 +51,7 @@ func (l *logLines) of(procedure string, keys ...string) (story []string) {
 		if fields["procedure"] != procedure {
 			continue
 		}
+		Expect(strings.Count(line, `"digest":`)).To(BeNumerically("<=", 1), "a line has each key once: %s", line)
 		text := fields["msg"].(string)
 		for _, key := range keys {
 			if value, found := fields[key].(string); found {

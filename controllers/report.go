@@ -58,8 +58,11 @@ func (r *TokenProcedureReconciler) report(ctx context.Context, f *facts, p plan)
 }
 
 // log is the log of one procedure: all lines have the same keys, so that it can be followed through.
-func (f *facts) log(ctx context.Context) logr.Logger {
-	return ctrl.LoggerFrom(ctx).WithValues("procedure", f.object.Name, "generation", f.object.Generation, "revision", f.revision(), "digest", f.digest,
+func (f *facts) log(ctx context.Context) logr.Logger { return f.logOf(ctx, f.revision(), f.digest) }
+
+// logOf is the log about one request of it.
+func (f *facts) logOf(ctx context.Context, revision int64, digest string) logr.Logger {
+	return ctrl.LoggerFrom(ctx).WithValues("procedure", f.object.Name, "generation", f.object.Generation, "revision", revision, "digest", digest,
 		"host", f.object.Spec.CMHostRef.Name)
 }
 
