@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"strings"
 	"time"
@@ -115,7 +114,7 @@ func newestSigned(from *source) *request.Request {
 
 // signedRequest reads the request inside a signature, unchecked; nil where there is none.
 func signedRequest(encoded string) *request.Request {
-	der, err := base64.StdEncoding.DecodeString(encoded)
+	der, err := signing.FromText(encoded)
 	if err != nil {
 		return nil
 	}

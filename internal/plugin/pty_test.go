@@ -114,6 +114,25 @@ func (s *screen) answer(text string) {
 	}
 }
 
+// echoes tells whether the terminal shows what is typed.
+func (s *screen) echoes() bool {
+	s.Helper()
+	mode, err := unix.IoctlGetTermios(int(s.master.Fd()), unix.TCGETS)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return mode.Lflag&unix.ECHO != 0
+}
+
+// secret answers a question that was just seen and whose answer must not be.
+func (s *screen) secret(text string) {
+	s.Helper()
+	if s.echoes() {
+		s.Error("the terminal echoes what is typed")
+	}
+	s.answer(text)
+}
+
 // end waits for the end of the program.
 func (s *screen) end(code int) {
 	s.Helper()
@@ -157,12 +176,11 @@ func TestSigningOnATerminal(t *testing.T) {
 	t.Run("the passphrase is asked for and never shown", func(*testing.T) {
 		s := d.terminal(signOffline + "--key pkcs12:officer.p12 --out signed.yaml")
 		s.expect("Passphrase or PIN of the PKCS#12 file officer.p12:")
-		s.answer("open sesame")
-		s.expect("Request 1 of 1")
+		s.secret("open sesame\nyes") // the next answer may be typed ahead, and is not lost
+		shown := s.until("Request 1 of 1")
 		s.expect("[y/N]")
-		s.answer("yes")
 		s.end(0)
-		if strings.Contains(s.text(), "sesame") {
+		if strings.Contains(shown+s.text(), "sesame") {
 			t.Error("the passphrase is on the screen")
 		}
 		if !strings.Contains(d.read("signed.yaml"), "kind: ProcedureSignature") {
@@ -172,9 +190,24 @@ func TestSigningOnATerminal(t *testing.T) {
 	t.Run("a wrong passphrase", func(*testing.T) {
 		s := d.terminal(signOffline + "--key pkcs12:officer.p12")
 		s.expect("officer.p12:")
-		s.answer("open window")
+		s.secret("open window")
 		s.expect("the passphrase of officer.p12 is wrong")
 		s.end(3)
+	})
+	t.Run("ended at the question, the terminal echoes again", func(*testing.T) {
+		s := d.terminal(signOffline + "--key pkcs12:officer.p12")
+		s.expect("officer.p12:")
+		if s.echoes() {
+			t.Error("the terminal echoes at the question")
+		}
+		if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		s.expect("no answer was given")
+		s.end(4)
+		if !s.echoes() {
+			t.Error("the terminal was left without echo")
+		}
 	})
 	t.Run("manifests through a pipe, the answer from the terminal", func(*testing.T) {
 		s := d.terminal("cat card.yaml | kubectl-tokenproc sign -f - --audience cm.example.com --key file:officer-1.key --cert officer-1.crt > piped.yaml")

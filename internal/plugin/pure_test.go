@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/csv"
 	"encoding/xml"
 	"errors"
@@ -16,6 +17,10 @@ import (
 	"time"
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
+	"github.com/tokenprocedures/token-procedure-operator/internal/signing/signingtest"
 )
 
 func TestNumberLine(t *testing.T) {
@@ -49,6 +54,30 @@ func TestNumberLine(t *testing.T) {
 			}
 			if !reflect.DeepEqual(overlaps, c.overlaps) || !reflect.DeepEqual(free, c.free) {
 				t.Errorf("overlaps %v, free %v; want %v, %v", overlaps, free, c.overlaps, c.free)
+			}
+		})
+	}
+}
+
+// TestOneTextPerSignature takes a signature in the one way in which the API server admits it, and in no other.
+func TestOneTextPerSignature(t *testing.T) {
+	officer := signingtest.New(t, "officer-1")
+	text := base64.StdEncoding.EncodeToString(officer.Sign(t, request.New("cm.test", 2, signingtest.Procedure("Employee card")), time.Now()))
+	for name, c := range map[string]struct {
+		text string
+		want int
+	}{
+		"as base64 -w0 writes it": {text, 1},
+		"with a line end":         {text + "\n", 0},
+		"in two lines":            {text[:64] + "\n" + text[64:], 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			object := signatureObject{ProcedureSignature: v1alpha1.ProcedureSignature{Spec: v1alpha1.ProcedureSignatureSpec{Signature: c.text}}}
+			if got := len(candidatesOf([]signatureObject{object}, "cm.test")); got != c.want {
+				t.Errorf("%d candidates for submit, want %d", got, c.want)
+			}
+			if got := signedRequest(c.text); (got != nil) != (c.want == 1) {
+				t.Errorf("the request in it: %v", got)
 			}
 		})
 	}

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -43,28 +42,6 @@ func newTokenDesk(t *testing.T, kind string) (*desk, signingtest.Officer) {
 		t.Fatal(err)
 	}
 	return d, signingtest.Officer{Officer: signing.Officer{ID: "card", Certificates: [][]byte{certificate.Raw}}}
-}
-
-// secret answers a question whose answer must not be seen: it waits until the terminal echoes nothing.
-func (s *screen) secret(text string) {
-	s.Helper()
-	ticker := time.NewTicker(time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.After(30 * time.Second); ; {
-		mode, err := unix.IoctlGetTermios(int(s.master.Fd()), unix.TCGETS)
-		if err != nil {
-			s.Fatal(err)
-		}
-		if mode.Lflag&unix.ECHO == 0 {
-			s.answer(text)
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			s.Fatal("the terminal echoes what is typed")
-		}
-	}
 }
 
 // processes returns the command lines and environments of all processes on the terminal.

@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"context"
-	"encoding/base64"
 	"time"
 
 	"github.com/tokenprocedures/token-procedure-operator/internal/keys"
@@ -49,7 +48,7 @@ func (f *source) signedBy(ctx context.Context, s *session, officer *signing.Offi
 		MaxSignatureAge: usualSignatureAge, Now: time.Now(),
 	}
 	for _, signature := range f.signatures {
-		der, err := base64.StdEncoding.DecodeString(signature.Spec.Signature)
+		der, err := signing.FromText(signature.Spec.Signature)
 		if err != nil {
 			continue
 		}

@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -128,7 +127,7 @@ func candidatesOf(signatures []signatureObject, audience string) [][]candidate {
 			byDigest[digest] = &candidate{request: *signed}
 			digests = append(digests, digest)
 		}
-		der, err := base64.StdEncoding.DecodeString(signature.Spec.Signature)
+		der, err := signing.FromText(signature.Spec.Signature)
 		if err == nil {
 			byDigest[digest].signatures = append(byDigest[digest].signatures, der)
 			byDigest[digest].names = append(byDigest[digest].names, signature.where)

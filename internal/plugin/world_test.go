@@ -183,6 +183,7 @@ var unstable = []struct {
 }{
 	{regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "2026-01-01T00:00:00Z"},
 	{regexp.MustCompile(`https://127\.0\.0\.1:\d+`), "https://cm.test:8443"},
+	{regexp.MustCompile(`dial tcp 127\.0\.0\.1:\d+`), "dial tcp 127.0.0.1:8443"},
 	{regexp.MustCompile(`-r(\d+)-[0-9a-f]{8}`), "-r$1-00000000"},
 	{regexp.MustCompile(`MII[A-Za-z0-9+/=]{60,}`), "MII…"},
 	{regexp.MustCompile(`(head |"hash": "|"logHead": "|"previous": ")sha256:[0-9a-f]{64}`), "${1}sha256:…"},

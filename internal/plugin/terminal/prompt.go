@@ -68,26 +68,37 @@ func (p *Prompter) Ask(question string) (string, error) {
 		}
 		return line, err
 	})
+	if err != nil {
+		fmt.Fprintln(p.out) //nolint:errcheck // cosmetic
+	}
 	return strings.TrimSpace(line), err
 }
 
-// Secret asks for a PIN or passphrase without showing what is typed.
+// Secret asks for a PIN or passphrase without showing what is typed: the terminal stops echoing before it asks, so that
+// whoever types at once, a person or a script, is not shown either.
 func (p *Prompter) Secret(question string) ([]byte, error) {
 	descriptor := int(p.in.Fd())
-	before, err := term.GetState(descriptor)
+	before, err := term.MakeRaw(descriptor)
 	if err != nil {
 		return nil, err
 	}
 	secret, err := p.answer(question, func() (string, error) {
-		secret, err := term.ReadPassword(descriptor)
-		return string(secret), err
+		return term.NewTerminal(keystrokes{p.in, p.out}, "").ReadPassword("")
 	})
-	if errors.Is(err, ErrNoAnswer) {
-		err = errors.Join(err, term.Restore(descriptor, before)) // the reading that was left behind would keep the echo off
+	err = errors.Join(err, term.Restore(descriptor, before))
+	if err != nil {
+		fmt.Fprintln(p.out) //nolint:errcheck // cosmetic
 	}
-	fmt.Fprintln(p.out) //nolint:errcheck // cosmetic
 	return []byte(secret), err
 }
+
+// keystrokes reads a terminal key by key, so that what was typed after the answer is left for the next question.
+type keystrokes struct {
+	io.Reader
+	io.Writer
+}
+
+func (k keystrokes) Read(buffer []byte) (int, error) { return k.Reader.Read(buffer[:min(1, len(buffer))]) }
 
 // answer asks and reads. A person who presses Ctrl-C or Ctrl-D does not answer; the reading is then left behind, for
 // the program ends.
@@ -112,7 +123,6 @@ func (p *Prompter) answer(question string, read func() (string, error)) (string,
 		}
 		return given.text, nil
 	case <-interrupted:
-		fmt.Fprintln(p.out) //nolint:errcheck // cosmetic
 		return "", ErrNoAnswer
 	}
 }
