@@ -3,7 +3,6 @@ package main
 
 import (
 	"crypto/tls"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -126,7 +125,11 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(mgr.Start(ctx), stop())
+	err = mgr.Start(ctx)
+	if lost := stop(); lost != nil { // of no concern for how the program ended
+		ctrl.Log.Info("the last traces could not be sent", "error", lost.Error())
+	}
+	return err
 }
 
 func (o options) namespaceList() []string {

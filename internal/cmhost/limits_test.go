@@ -235,6 +235,11 @@ func TestStoppingFinishesTheCallsUnderWay(t *testing.T) {
 	})
 }
 
+// TestNegativeLimitsAreTheDefaults starts a host whose flags make no sense: it serves all the same.
+func TestNegativeLimitsAreTheDefaults(t *testing.T) {
+	cursorNow(t, startWith(t, hosttest.Options{Limits: server.Limits{Burst: -1, Calls: -1, LongPolls: -1}}))
+}
+
 // TestMoreCallsThanAllowedAtATimeAreRefused lets one client wait for changes where one may wait.
 func TestMoreCallsThanAllowedAtATimeAreRefused(t *testing.T) {
 	host := startWith(t, hosttest.Options{Limits: server.Limits{LongPolls: 1}})

@@ -45,7 +45,8 @@ type Limits struct {
 
 func (l Limits) orDefaults() Limits {
 	return Limits{
-		Rate: cmp.Or(l.Rate, 500), Burst: cmp.Or(l.Burst, 1000), Calls: cmp.Or(l.Calls, 256), LongPolls: cmp.Or(l.LongPolls, 1024),
+		Rate: cmp.Or(l.Rate, 500), Burst: cmp.Or(max(l.Burst, 0), 1000),
+		Calls: cmp.Or(max(l.Calls, 0), 256), LongPolls: cmp.Or(max(l.LongPolls, 0), 1024),
 		Header: cmp.Or(l.Header, 10*time.Second), Request: cmp.Or(l.Request, 30*time.Second), Call: cmp.Or(l.Call, 25*time.Second),
 		Answer: cmp.Or(l.Answer, MaxWait+25*time.Second), Idle: cmp.Or(l.Idle, 2*time.Minute),
 	}
