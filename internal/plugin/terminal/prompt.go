@@ -98,7 +98,9 @@ type keystrokes struct {
 	io.Writer
 }
 
-func (k keystrokes) Read(buffer []byte) (int, error) { return k.Reader.Read(buffer[:min(1, len(buffer))]) }
+func (k keystrokes) Read(buffer []byte) (int, error) {
+	return k.Reader.Read(buffer[:min(1, len(buffer))])
+}
 
 // answer asks and reads. A person who presses Ctrl-C or Ctrl-D does not answer; the reading is then left behind, for
 // the program ends.
