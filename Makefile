@@ -44,8 +44,12 @@ build: ## Build the programs into bin/.
 # Go knows better than make what has changed: these are always asked for and take a second when nothing has. They are built
 # as tests are, so that both share what is compiled; hack/release.sh has the flags of what is released.
 .PHONY: $(PROGRAMS:%=bin/%) bin/bench
-bin/manager bin/cmhost bin/kubectl-tokenproc: bin/%:
+bin/manager bin/cmhost: bin/%:
 	@go build -o $@ ./cmd/$*
+# kubectl completes the arguments of a plugin by a program of this second name.
+bin/kubectl-tokenproc:
+	@go build -o $@ ./cmd/kubectl-tokenproc
+	@ln -sf kubectl-tokenproc bin/kubectl_complete-tokenproc
 bin/localstack:
 	@go build -o $@ ./hack/localstack
 bin/bench:

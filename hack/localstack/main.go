@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -85,11 +86,30 @@ func command() *cobra.Command {
 	return cmd
 }
 
-// untilDone is what `up` does with the stack: it waits for the interruption.
-func untilDone(ctx context.Context, _ *stack) error {
+// untilDone is what `up` does with the stack: it says how to use it, and waits for the interruption. The line `ready` comes
+// last, for programs that wait for it.
+func untilDone(ctx context.Context, s *stack) error {
+	fmt.Print(s.guide())
 	fmt.Println("ready")
 	<-ctx.Done()
 	return nil
+}
+
+// guide says how to use the stack from another shell, in lines that can be pasted there.
+func (s *stack) guide() string {
+	return fmt.Sprintf(`
+Everything runs. In another shell, in any directory:
+
+  export KUBECONFIG="%[1]s"
+  export PATH="%[2]s:$PATH:%[3]s"   # the plugin, and a kubectl for those who have none
+  kubectl get cmhosts -n %[4]s      # the CM host %[5]s
+  kubectl tokenproc --help        # the way from an empty directory to an Active procedure
+
+Officers' keys and certificates: %[6]s/officer-1.key and .crt, officer-2, …
+Logs: %[7]s
+To end it: Ctrl-C here, or: kill %[8]d
+
+`, s.folder.path("kubeconfig"), filepath.Join(s.root, "bin"), s.assets, namespace, audience, s.folder.path("officers"), s.folder.path("log"), os.Getpid())
 }
 
 // withStack starts everything, hands it over, and ends everything, whatever happens in between.

@@ -45,6 +45,9 @@ func prepared(run func() int) (code int, err error) {
 	if output, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("building the programs: %w\n%s", err, output)
 	}
+	if err := os.Symlink("kubectl-tokenproc", filepath.Join(programs, "kubectl_complete-tokenproc")); err != nil {
+		return 0, err
+	}
 	controlPlane := exec.Command("../../hack/controlplane/build.sh")
 	controlPlane.Stderr = os.Stderr
 	directory, err := controlPlane.Output()
@@ -75,6 +78,7 @@ type stack struct {
 	root    string
 	command *exec.Cmd
 	ended   chan error
+	said    []string // before ready
 }
 
 // up does what `make up` does and returns once it has printed ready.
@@ -88,20 +92,22 @@ func up(t *testing.T) *stack {
 	s.Expect(err).NotTo(HaveOccurred())
 	s.command.Stderr = os.Stderr
 	s.Expect(s.command.Start()).To(Succeed())
-	ready := make(chan bool, 1)
+	ready := make(chan []string, 1)
 	go func() {
 		lines := bufio.NewScanner(output)
+		var said []string
 		for lines.Scan() {
 			t.Log(lines.Text())
+			said = append(said, lines.Text())
 			if lines.Text() == "ready" {
-				ready <- true
+				ready <- said
 			}
 		}
 		s.ended <- s.command.Wait()
 	}()
 	t.Cleanup(s.end)
 	select {
-	case <-ready:
+	case s.said = <-ready:
 	case err := <-s.ended:
 		s.ended <- err
 		t.Fatalf("the local stack ended before it was ready: %v", err)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -62,6 +63,30 @@ func TestFolderHoldsWhatClientsNeed(t *testing.T) {
 	s.Expect(s.condition("cmhost/local", "Ready")()).To(HavePrefix("True "))
 	s.Expect(s.do(`curl -sf --cacert .local/host/ca.crt --cert .local/host/reader.crt --key .local/host/reader.key \
   "$(cat .local/host/url)/v1/host" | jq -r .audience`)).To(Equal("cm.local\n"))
+}
+
+// What make up prints before ready is all that somebody needs who knows nothing: the lines are pasted into a shell elsewhere,
+// which has neither a kubectl nor a kubeconfig.
+func TestUpSaysHowToUseIt(t *testing.T) {
+	s := up(t)
+	var pasted []string
+	for _, line := range s.said {
+		if command, indented := strings.CutPrefix(line, "  "); indented {
+			pasted = append(pasted, command)
+		}
+	}
+	s.Expect(pasted).NotTo(BeEmpty(), "%q", s.said)
+	s.apply(procedure)
+	shell := exec.Command("bash", "-euo", "pipefail", "-c", strings.Join(pasted, "\n")+"\nkubectl __complete tokenproc status -n pki ''")
+	shell.Dir, shell.Env = t.TempDir(), []string{"PATH=" + t.TempDir(), "HOME=" + t.TempDir()}
+	output, err := shell.CombinedOutput()
+	s.Expect(err).NotTo(HaveOccurred(), string(output))
+	s.Expect(string(output)).To(ContainSubstring("cm.local"))
+	s.Expect(string(output)).To(ContainSubstring("From an empty directory"))
+	s.Expect(string(output)).To(ContainSubstring("visitor-card\tVisitor card"), "kubectl completes the plugin's arguments")
+	all := strings.Join(s.said, "\n")
+	s.Expect(all).To(ContainSubstring(s.file("officers", "officer-1.key")))
+	s.Expect(all).To(MatchRegexp(`Ctrl-C here, or: kill %d\b`, s.command.Process.Pid))
 }
 
 func (s *stack) certificate(name string) *x509.Certificate {
