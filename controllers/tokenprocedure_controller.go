@@ -71,7 +71,7 @@ const conflictPause = 50 * time.Millisecond
 // next says when to look again although nothing was heard: after a submission that the host did not take now, or when what
 // a decision rests on changes by time. Everything else wakes the procedure.
 func (r *TokenProcedureReconciler) next(f *facts, p plan) ctrl.Result {
-	key, now := string(f.object.UID), r.now()
+	key, now := client.ObjectKeyFromObject(f.object).String(), r.now()
 	failure := f.failure()
 	if failure == nil && !f.attempt.passes() {
 		r.backOff.Reset(key)
@@ -101,6 +101,7 @@ func (f *facts) failure() *cmclient.Failure {
 }
 
 func (r *TokenProcedureReconciler) forget(key types.NamespacedName) {
+	r.backOff.Reset(key.String())
 	r.refusals.forget(key)
 	r.gatherer.checks.forget(key)
 }
