@@ -106,7 +106,7 @@ func Connect(config Config) (*Connection, error) {
 		done:         make(chan struct{}),
 	}
 	client, err := NewClient(config.URL, config.TLS, func(operation, result string, took time.Duration) {
-		if result != "ok" && result != ProblemNotFound {
+		if result != resultOK && result != ProblemNotFound {
 			config.Log.Debug("call to the CM host", "operation", operation, "result", result, "took", took)
 		} else {
 			c.contact.Store(time.Now().Unix())
