@@ -178,7 +178,7 @@ func awaitingMessage(f *facts, p *plan, counts []signing.Count) string {
 	if len(p.signed) > 0 {
 		text = "signed by " + signersText(p.signed) + "; " + plural(missing, "more officer", "more officers") + strings.TrimPrefix(text, plural(missing, "officer", "officers"))
 	}
-	if refused := f.refusedText(counts); refused != "" {
+	if refused := f.refusedText(p.wanted.Revision, counts); refused != "" {
 		text += "; not counted: " + refused
 	}
 	return text

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -245,6 +246,23 @@ func TestDecide(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestOnlySignaturesForTheRevisionAreSaidNotToCount(t *testing.T) {
+	stranger := func(revision int64) func(*facts) {
+		return func(f *facts) {
+			signedBy(func(f *facts) request.Request { return request.New(f.own.Audience, revision, f.own.Procedure) }, "stranger")(f)
+			f.signatures[len(f.signatures)-1].verdict.Reason = v1alpha1.ReasonUnknownSigner
+		}
+	}
+	for revision, listed := range map[int64]bool{1: false, 2: true, 3: false} {
+		f := factsOf(t, stranger(revision))
+		for _, is := range decide(f, decisionTime).findings {
+			if is.conditionType == v1alpha1.ConditionSigned && strings.Contains(is.message, "not counted: by-stranger (UnknownSigner)") != listed {
+				t.Errorf("revision 2, signed by a stranger: revision %d: %s", revision, is.message)
+			}
+		}
 	}
 }
 

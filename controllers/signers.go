@@ -78,10 +78,14 @@ func signersText(signatures []v1alpha1.SignatureStatus) string {
 	return "officer " + list(names, shownRefused)
 }
 
-// refusedText names the signatures that do not count, and why; not those for other revisions, which are no mistake.
-func (f *facts) refusedText(counts []signing.Count) string {
+// refusedText names the signatures that do not count for a revision, and why; not those for other revisions, which are no
+// mistake, or one of another day.
+func (f *facts) refusedText(revision int64, counts []signing.Count) string {
 	var texts []string
 	for i, signature := range f.signatures {
+		if signed := signature.verdict.Request; signed != nil && signed.Revision != revision {
+			continue
+		}
 		reason := counts[i].Reason
 		switch reason {
 		case v1alpha1.ReasonCounted, v1alpha1.ReasonSuperseded, v1alpha1.ReasonRevisionAhead:
