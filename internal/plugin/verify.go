@@ -71,6 +71,7 @@ git may be gone, or too old to be used again.`,
 // judge is what signatures are judged by.
 type judge struct {
 	register *signing.Register
+	officers string // the --officers that the register was made of; empty where it is the CM host's
 	now      time.Time
 	maxAge   time.Duration
 	accepted map[string]*cmhostv1.TokenProcedure // by digest, those whose evidence is good
@@ -211,7 +212,7 @@ func (o *verifyOptions) judge(ctx context.Context, s *session, sources []source)
 			}
 			tree = domains.NewTree(catalog.Domains)
 		}
-		judging.register = signing.NewRegister(all, tree)
+		judging.register, judging.officers = signing.NewRegister(all, tree), o.officers
 		return judging, nil
 	}
 	anchor := &source{}

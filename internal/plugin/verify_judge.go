@@ -3,6 +3,7 @@ package plugin
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
@@ -30,7 +31,7 @@ func (j *judge) recorded(path string, revision *cmhostv1.TokenProcedure) Verifie
 		result.Message = fmt.Sprintf("the export contradicts itself: name, content and digest of the revision do not belong together (the content's digest is %s)", digest)
 		return result
 	}
-	result.tally(wanted, verdicts, names)
+	result.tally(wanted, j.named(verdicts), names)
 	words, agreed := j.logged.acceptance(revision)
 	result.AcceptedAt, result.Message, result.Good = revision.AcceptedAt, result.Message+"; "+words, result.Good && agreed
 	if result.Good {
@@ -84,8 +85,20 @@ func (j *judge) manifest(from *source) (VerifiedProcedure, error) {
 		}
 		verdicts[i] = signing.Judge(der, terms)
 	}
-	result.tally(wanted, verdicts, names)
+	result.tally(wanted, j.named(verdicts), names)
 	return result, nil
+}
+
+// named are the verdicts in words for those officers by whom they were judged.
+func (j *judge) named(verdicts []signing.Verdict) []signing.Verdict {
+	if j.officers == "" {
+		return verdicts
+	}
+	named := slices.Clone(verdicts)
+	for i := range named {
+		named[i].Message = strings.NewReplacer("the CM host's register of officers", "--officers "+j.officers, "the CM host's register", "--officers "+j.officers).Replace(named[i].Message)
+	}
+	return named
 }
 
 // bySignatureAge is the order in which the operator counts: creation time, then name.

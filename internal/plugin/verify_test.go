@@ -80,7 +80,7 @@ func TestVerifyInCI(t *testing.T) {
 		"a stranger instead of an officer": {func(d *desk) {
 			remove(d, "two.yaml")
 			d.sign("stranger", "procedures/two.yaml")
-		}, 1, []string{"UnknownSigner", "not in the CM host's register"}},
+		}, 1, []string{"UnknownSigner", "not in --officers officers: have it registered"}},
 		"a field changed": {func(d *desk) { d.edit("procedures/card.yaml", "PIN letter", "User PIN") }, 1, []string{"ContentDiffers", "PIN procedure: expected User PIN, signed PIN letter"}},
 		"a field added": {func(d *desk) {
 			d.edit("procedures/card.yaml", "    domain: Corp\n", "    domain: Corp\n    visibleInSubdomain: true\n")
