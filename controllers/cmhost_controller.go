@@ -22,12 +22,8 @@ import (
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmclient"
 )
 
-const (
-	// secretAge is how old the knowledge of a Secret may be. Secrets are read one by one, never listed or watched.
-	secretAge = time.Minute
-	// refusedSecretAge is the same while the certificates in it are refused.
-	refusedSecretAge = 10 * time.Second
-)
+// secretAge is how old the knowledge of a Secret may be. Secrets are read one by one, never listed or watched.
+const secretAge = time.Minute
 
 // CMHostReconciler keeps one connection for each CMHost and reports how it stands.
 type CMHostReconciler struct {
@@ -40,6 +36,8 @@ type CMHostReconciler struct {
 	pool    *cmclient.Pool
 	observe cmclient.Observe
 	now     func() time.Time
+	// refusedSecretAge is what secretAge is while the certificates in it are refused.
+	refusedSecretAge time.Duration
 	// life ends with the manager; the connections' notifications read the cache with it.
 	life context.Context
 
@@ -138,7 +136,7 @@ func (r *CMHostReconciler) connect(ctx context.Context, host *v1alpha1.CMHost, k
 	case isNotFound(err):
 		r.fail(host, v1alpha1.ReasonSecretNotFound, fmt.Sprintf("there is no Secret %q in this namespace: create it, of type kubernetes.io/tls with tls.crt, tls.key and ca.crt", host.Spec.TLSSecretRef.Name))
 		return nil
-	case apierrors.IsForbidden(err):
+	case apierrors.IsForbidden(err) && (connection == nil || refused(state)): // an API server that just started may refuse for a while
 		r.fail(host, v1alpha1.ReasonSecretNotFound, fmt.Sprintf("the operator may not get the Secret %q: its role names the Secrets that it may get, add this one or name one of those", host.Spec.TLSSecretRef.Name))
 		return nil
 	case err != nil:

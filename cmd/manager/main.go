@@ -29,6 +29,10 @@ import (
 // Go's own 100 there would be as much memory for garbage as for them.
 const garbagePercent = 25
 
+// graceful is how long the end of what is under way is waited for. Giving the lease back to an API server that does not
+// answer may take ten seconds (renew) besides: together that is well below the 30 s after which the kubelet kills.
+const graceful = 5 * time.Second
+
 // ballast counts as memory in use, so that the collector has not much to do where the caches are small. It is never
 // touched, and so occupies nothing.
 var ballast = make([]byte, 32<<20)
@@ -93,6 +97,7 @@ func run(o options) error {
 	utilruntime.Must(corev1.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
 	renew, retry := o.leaseDuration*2/3, o.leaseDuration*2/15
+	endsWithin := graceful
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		Cache:                         controllers.CacheOptions(o.namespaceList()),
@@ -108,6 +113,7 @@ func run(o options) error {
 		LeaseDuration:                 &o.leaseDuration,
 		RenewDeadline:                 &renew,
 		RetryPeriod:                   &retry,
+		GracefulShutdownTimeout:       &endsWithin,
 	})
 	if err != nil {
 		return err

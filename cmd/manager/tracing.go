@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -16,8 +17,12 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-// tracesWanted tells whether traces are to be sent: to the endpoint of the flag, or where the usual variables name one.
+// tracesWanted tells whether traces are to be sent: to the endpoint of the flag, or where the usual variables name one and
+// do not forbid it.
 func tracesWanted(endpoint string) bool {
+	if endpoint == "" && (os.Getenv("OTEL_TRACES_EXPORTER") == "none" || strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true")) {
+		return false
+	}
 	return endpoint != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
 }
 

@@ -51,13 +51,14 @@ func TestAnEndpointThatIsNoURLIsRefused(t *testing.T) {
 
 func TestTracesAreOffUnlessAnEndpointIsNamed(t *testing.T) {
 	for _, c := range []struct {
-		flag, variable string
-		wanted         bool
-	}{{"", "", false}, {"http://collector:4318", "", true}, {"", "http://collector:4318", true}} {
+		flag, variable, exporter string
+		wanted                   bool
+	}{{"", "", "", false}, {"http://collector:4318", "", "none", true}, {"", "http://collector:4318", "", true}, {"", "http://collector:4318", "none", false}} {
+		t.Setenv("OTEL_TRACES_EXPORTER", c.exporter)
 		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.variable)
 		t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
 		if found := tracesWanted(c.flag); found != c.wanted {
-			t.Errorf("with the flag %q and the variable %q traces are sent: %v; expected %v", c.flag, c.variable, found, c.wanted)
+			t.Errorf("with the flag %q, the variable %q and the exporter %q traces are sent: %v; expected %v", c.flag, c.variable, c.exporter, found, c.wanted)
 		}
 	}
 }

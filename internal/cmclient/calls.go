@@ -138,7 +138,7 @@ func (c *Connection) forbid(failure *Failure) {
 func (c *Connection) reread(ctx context.Context, name string) {
 	changed, err := c.refreshOne(ctx, name)
 	if err != nil {
-		c.config.Log.Info("a procedure could not be read again", "procedure", name, "error", err.Error())
+		c.config.Log.Info("a procedure could not be read again", "name", name, "error", err.Error())
 		c.catchUpAgain()
 		return
 	}
@@ -198,6 +198,11 @@ type contentKey struct {
 	revision   int64
 	digest     string
 	acceptedAt int64
+}
+
+// String is different for different keys, whatever is in a name.
+func (k contentKey) String() string {
+	return fmt.Sprintf("%q %d %q %d", k.name, k.revision, k.digest, k.acceptedAt)
 }
 
 // History is every revision of a procedure that the host ever accepted, oldest first. It is asked for once per revision.

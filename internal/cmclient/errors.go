@@ -16,8 +16,8 @@ import (
 const (
 	// MaxDetail is how many characters of a host's words are kept.
 	MaxDetail = 256
-	// MaxRetryAfter bounds how long a host can send its clients away.
-	MaxRetryAfter = time.Minute
+	// MaxRetryAfter bounds how long a host can send its clients away: with jitter, nobody waits longer than 30 s.
+	MaxRetryAfter = 25 * time.Second
 )
 
 // Failure says that the host cannot be used now. Trying again later may help without anybody touching a procedure.

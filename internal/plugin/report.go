@@ -184,9 +184,9 @@ func (b *auditBuilder) add(plain json.RawMessage) error {
 	}
 	b.report.LogLength, b.report.LogHead = entry.Index, entry.Hash
 	switch {
-	case entry.Time.After(b.report.To):
 	case entry.Action == cmhostv1.LogEntryActionAccepted:
 		return b.accepted(&entry)
+	case entry.Time.After(b.report.To):
 	case entry.Action == cmhostv1.LogEntryActionImported:
 		b.imported(&entry)
 	case !entry.Time.Before(b.report.From):
@@ -207,6 +207,9 @@ func (b *auditBuilder) accepted(entry *cmhostv1.LogEntry) error {
 	for _, signature := range entry.Signatures {
 		approval.Signatures = append(approval.Signatures, SignatureOf{Officer: OfficerName{ID: signature.Officer.Id, Subject: signature.Officer.Subject}, SignedAt: signature.SignedAt})
 		copied.Signatures = append(copied.Signatures, cmhostv1.Signature{Officer: signature.Officer, SignedAt: signature.SignedAt, Signature: signature.Signature})
+	}
+	if entry.Time.After(b.report.To) { // the bundle has every revision, as it has the whole log
+		return b.bundle.revision(&copied)
 	}
 	before, existed := b.contents[entry.Name]
 	approval.New = !existed

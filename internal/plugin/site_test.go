@@ -176,6 +176,7 @@ func (s *site) bundle() {
 	s.golden("host-report",
 		"kubectl-tokenproc report --from 2020-01-01 $HOST --bundle bundle | sed '/^Bulk/d; s/, \"Bulk 001.*/, …/'",
 		"kubectl-tokenproc report --from 2020-01-01 $HOST --bundle bundle",
+		"kubectl-tokenproc report --from 2020-01-01 --to 2020-01-02 $HOST --bundle earlier; diff -r bundle earlier && echo the bundle is whole",
 		"kubectl-tokenproc report --from 2030-01-01 $HOST",
 		"kubectl-tokenproc report --from 2020-01-01 $HOST -o pdf",
 		"kubectl-tokenproc report $HOST",

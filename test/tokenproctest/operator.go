@@ -51,6 +51,8 @@ func StartOperator(t testing.TB, config *rest.Config, namespaces ...string) {
 		Cache:   controllers.CacheOptions(namespaces),
 		Client:  controllers.ClientOptions(),
 		Metrics: metricsserver.Options{BindAddress: "0"},
+
+		MapperProvider: controllers.Mapper,
 	})
 	if err != nil {
 		t.Fatalf("making the operator: %v", err)
