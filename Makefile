@@ -101,8 +101,8 @@ fuzz: ## Every fuzz target for FUZZTIME (10s).
 	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: soak
-soak: ## The tests with faults, longer: a storm of SOAK seconds (600), 40 kills of the program, by a seed that is printed (FAULT_SEED repeats it).
-	@$(ASSETS); KUBEBUILDER_ASSETS=$$assets FAULT_SECONDS=$(SOAK) KILLS=40 KILL_PROCEDURES=150 \
+soak: ## The tests with faults, longer: a storm of SOAK seconds (600), 40 kills of the program, restarts of the API server, by a seed that is printed (FAULT_SEED repeats it).
+	@$(ASSETS); KUBEBUILDER_ASSETS=$$assets FAULT_SECONDS=$(SOAK) KILLS=40 KILL_PROCEDURES=150 RESTARTS=3 \
 		go test -count=1 -v -timeout 24h ./controllers -run TestControllers -ginkgo.label-filter=slow -ginkgo.timeout=24h
 
 .PHONY: bench

@@ -164,7 +164,7 @@ var _ = Describe("a manager that is killed", Label("slow"), func() {
 			}
 		}
 		kills += w.survive(reaper)
-		_, _ = fmt.Fprintf(GinkgoWriter, "seed %d: %d procedures, %d kills\n", seed, procedures, kills)
+		fmt.Printf("\nseed %d: %d procedures, %d kills\n", seed, procedures, kills)
 		Expect(kills).To(BeNumerically(">=", procedures))
 
 		expected := map[string][]string{}

@@ -154,6 +154,12 @@ func (s *storm) event(ctx SpecContext) {
 		{"client certificate rotated", func() { Expect(k8s.Update(ctx, s.rotated())).To(Succeed()) }},
 		{"host's clock jumps", func() { s.clock.Store(int64(s.chance.pick(240)-120) * int64(time.Second)) }},
 	}
+	if faultSeconds() > 0 { // it takes some seconds
+		events = append(events, struct {
+			what string
+			do   func()
+		}{"API server and etcd restarted", restartControlPlane})
+	}
 	at := s.chance.pick(len(events) * 3)
 	if at >= len(events) {
 		s.kinds["revision signed"]++

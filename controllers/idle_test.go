@@ -64,8 +64,9 @@ var _ = Describe("an idle operator", Label("slow"), func() {
 			}
 		}).WithTimeout(20 * time.Minute).WithPolling(time.Second).Should(Succeed())
 		took := time.Since(began)
-		Expect(road.count("PUT token-procedures/{name}")).To(Equal(procedures), "one PUT for each procedure")
-		Expect(road.count("GET token-procedures/{name}")).To(BeNumerically("<=", procedures/100), "no procedure is read after its own submission, unless the feed broke meanwhile")
+		late := road.late("PUT token-procedures/{name}")
+		Expect(road.count("PUT token-procedures/{name}")).To(And(BeNumerically(">=", procedures), BeNumerically("<=", procedures+late)), "one PUT for each procedure")
+		Expect(road.count("GET token-procedures/{name}")).To(BeNumerically("<=", late), "no procedure is read after its own submission, unless its answer came too late")
 		Eventually(func() int { return w.writes.snapshot()["PATCH proceduresignatures/status"] }).WithTimeout(5 * time.Minute).Should(BeNumerically(">=", 2*procedures))
 		Expect(w.writes.snapshot()).To(And(HaveKeyWithValue("PATCH tokenprocedures/status", procedures), HaveKeyWithValue("PATCH proceduresignatures/status", 2*procedures)))
 

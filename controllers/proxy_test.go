@@ -56,6 +56,7 @@ type proxy struct {
 	mu       sync.Mutex
 	injected map[fault]int
 	calls    map[string]int
+	unheard  map[string]int    // answers that came too late for whom asked, by operation
 	last     map[string]replay // by operation
 }
 
@@ -73,7 +74,7 @@ func newProxy(w *world, choose func(*http.Request) fault, changes ...func(*tls.C
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	address, err := url.Parse(w.host.URL)
 	Expect(err).NotTo(HaveOccurred())
-	p := &proxy{choose: choose, host: address, client: client, injected: map[fault]int{}, calls: map[string]int{}, last: map[string]replay{}}
+	p := &proxy{choose: choose, host: address, client: client, injected: map[fault]int{}, calls: map[string]int{}, unheard: map[string]int{}, last: map[string]replay{}}
 	own, err := tls.X509KeyPair(w.host.Own.Certificate, w.host.Own.Key)
 	Expect(err).NotTo(HaveOccurred())
 	clients := x509.NewCertPool()
@@ -133,6 +134,11 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request, chosen fault) {
 	onward.RequestURI, onward.URL.Scheme, onward.URL.Host, onward.Host = "", p.host.Scheme, p.host.Host, p.host.Host
 	onward.Body = io.NopCloser(bytes.NewReader(body))
 	response, err := p.client.Do(onward)
+	if r.Context().Err() != nil {
+		p.mu.Lock()
+		p.unheard[operationOf(r)]++
+		p.mu.Unlock()
+	}
 	if err != nil {
 		reset(w)
 		return
@@ -219,6 +225,13 @@ func (p *proxy) count(operation string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.calls[operation]
+}
+
+// late is how often an operation took longer than the operator waits for an answer, which only a busy machine does.
+func (p *proxy) late(operation string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.unheard[operation]
 }
 
 func (p *proxy) total() (calls, faults int) {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	. "github.com/onsi/ginkgo/v2"
@@ -29,6 +30,7 @@ var (
 	restConfig  *rest.Config
 	k8s         client.Client
 	scheme      = runtime.NewScheme()
+	buildFolder string // for programs that are built, until the suite ends
 )
 
 func TestControllers(t *testing.T) {
@@ -40,11 +42,17 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(GinkgoWriter, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	buildFolder = GinkgoTB().TempDir()
 	environment = &envtest.Environment{
 		CRDDirectoryPaths:     []string{filepath.Join("..", "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 		BinaryAssetsDirectory: controlPlane(ctx),
+		// An API server waits for the watches on it to end, until it is killed.
+		ControlPlaneStopTimeout: 3 * time.Second,
 	}
+	// Folders that outlive the processes, so that these can be started again.
+	environment.ControlPlane.Etcd = &envtest.Etcd{DataDir: GinkgoTB().TempDir()}
+	environment.ControlPlane.APIServer = &envtest.APIServer{CertDir: GinkgoTB().TempDir()}
 	var err error
 	restConfig, err = environment.Start()
 	Expect(err).NotTo(HaveOccurred(), "the control plane did not start")
@@ -55,9 +63,17 @@ var _ = BeforeSuite(func(ctx context.Context) {
 
 var _ = AfterSuite(func() {
 	if environment != nil {
-		Expect(environment.Stop()).To(Succeed())
+		Expect(stopped(environment.Stop())).To(Succeed())
 	}
 })
+
+// stopped is the error of stopping a process, unless that is only that the process had to be killed.
+func stopped(err error) error {
+	if err != nil && strings.Contains(err.Error(), "timeout waiting for process") {
+		return nil
+	}
+	return err
+}
 
 // controlPlane is the folder with etcd and kube-apiserver, which are built once on a machine.
 func controlPlane(ctx context.Context) string {
