@@ -28,7 +28,7 @@ const (
 func (r *CMHostReconciler) report(ctx context.Context, host *v1alpha1.CMHost, known *knownHost) (ctrl.Result, error) {
 	now := r.now()
 	connection, state := r.pool.Get(string(host.UID))
-	again := ctrl.Result{RequeueAfter: secretDue(known.secretRead, now, refused(state) || connection == nil)}
+	again := ctrl.Result{RequeueAfter: r.secretDue(known.secretRead, now, refused(state) || connection == nil)}
 	if !state.Tried {
 		return again, nil
 	}
@@ -43,7 +43,7 @@ func (r *CMHostReconciler) report(ctx context.Context, host *v1alpha1.CMHost, kn
 	replaced.Status = status
 	configuration := applyv1alpha1.CMHost(host.Name, host.Namespace).WithUID(host.UID)
 	if err := applyStatus(ctx, r.Client, configuration, replaced, status); err != nil {
-		return again, client.IgnoreNotFound(err)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	known.logWritten = now
 	r.announce(host, status)
@@ -51,9 +51,9 @@ func (r *CMHostReconciler) report(ctx context.Context, host *v1alpha1.CMHost, kn
 }
 
 // secretDue says how long the knowledge of a Secret is good for. A pass in between, for whatever reason, does not prolong it.
-func secretDue(read, now time.Time, refused bool) time.Duration {
+func (r *CMHostReconciler) secretDue(read, now time.Time, refused bool) time.Duration {
 	if refused {
-		return refusedSecretAge
+		return r.refusedSecretAge
 	}
 	return max(secretAge-now.Sub(read), time.Second)
 }

@@ -35,13 +35,15 @@ type Options struct {
 	Now func() time.Time
 	// StandBy tells that this is one of several replicas, of which only the elected one does the work.
 	StandBy bool
+	// RefusedSecretAge is how old the knowledge of a Secret may be whose certificates are refused.
+	RefusedSecretAge time.Duration
 	// SkipNameValidation allows several managers in one process, for tests.
 	SkipNameValidation bool
 }
 
 // DefaultOptions fit a busy host: most of a reconcile is waiting for the API server or for the host.
 func DefaultOptions() Options {
-	return Options{ProcedureWorkers: 16, SignatureWorkers: 16, HostWorkers: 2, Now: time.Now}
+	return Options{ProcedureWorkers: 16, SignatureWorkers: 16, HostWorkers: 2, Now: time.Now, RefusedSecretAge: 10 * time.Second}
 }
 
 // reconcileTimeout bounds a reconcile; each call to a host is bounded far below it.
@@ -118,6 +120,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	hosts := &CMHostReconciler{
 		Client: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Recorder: recorder, Waker: waker,
 		pool: pool, observe: metrics.called, now: options.Now, life: life, known: map[types.NamespacedName]*knownHost{},
+		refusedSecretAge: options.RefusedSecretAge,
 	}
 	signatures := &ProcedureSignatureReconciler{Client: mgr.GetClient(), Waker: waker, gatherer: gatherer, now: options.Now}
 	procedures := &TokenProcedureReconciler{

@@ -186,7 +186,7 @@ func startReplica(config *rest.Config, namespace string, changes ...func(*ctrl.O
 	mgr, err := ctrl.NewManager(config, managed)
 	Expect(err).NotTo(HaveOccurred())
 	ctx, stop := context.WithCancel(context.Background())
-	options.SkipNameValidation, options.StandBy = true, managed.LeaderElection
+	options.SkipNameValidation, options.StandBy, options.RefusedSecretAge = true, managed.LeaderElection, time.Second
 	Expect(controllers.Setup(ctx, mgr, options)).To(Succeed())
 	o := &operator{stop: stop, ended: make(chan error, 1), probes: managed.HealthProbeBindAddress}
 	go func() { o.ended <- mgr.Start(ctx) }()
