@@ -163,6 +163,7 @@ func (c *cluster) adopt() {
 	c.waitFor("condition=Ready")
 	c.must("kubectl wait -n pki --timeout=30s --for=" + awaiting + " tokenprocedure/visitor-card")
 	c.must(`kubectl wait -n pki --timeout=30s --for=condition=Ready proceduresignature --all`)
+	c.must(`kubectl wait -n pki --timeout=30s '--for=jsonpath={.status.warnings[0].reason}=OverlappingSerialRange' tokenprocedure --all`)
 	c.connect("hr")
 	c.write("hr.yaml", strings.NewReplacer("employee-card", "hr-card", "Employee card", "HR card", "pki", "hr", "100000", "700000", "199999", "799999").Replace(employeeCard))
 	c.must("kubectl apply -f hr.yaml && kubectl wait -n hr --timeout=30s --for=" + awaiting + " tokenprocedure/hr-card")
@@ -173,6 +174,7 @@ func (c *cluster) adopt() {
 		"kubectl tokenproc pending --officer officer-1.crt",
 		"kubectl tokenproc pending --key file:officer-2.key --cert officer-2.crt --one-namespace -n hr",
 		"kubectl tokenproc pending --officer officer-2 -o json",
+		"kubectl __complete tokenproc status -n pki '' 2>/dev/null",
 	)
 	c.must("kubectl delete -f hr.yaml -f adopted/visitor-card.yaml --timeout=30s")
 }
