@@ -31,6 +31,10 @@ func serves() {
 		WithContext(context.Background()).WithTimeout(time.Minute).WithPolling(polling).Should(Succeed())
 }
 
+// cachesReturn is how long a cache may need to hear of changes after the API server has come back: client-go pauses for up
+// to a minute before each of two attempts, when the API server was away several times within two minutes.
+const cachesReturn = 3 * time.Minute
+
 // createSurely creates objects although the API server may be away for a while.
 func createSurely(ctx context.Context, objects ...client.Object) {
 	GinkgoHelper()
@@ -67,7 +71,7 @@ var _ = Describe("an API server that is restarted with its etcd", Label("slow"),
 			if revision == 1 {
 				createSurely(ctx, object)
 			} else {
-				w.eventuallyWithin(ctx, name, synced, time.Minute) // or the revision between would be none
+				w.eventuallyWithin(ctx, name, synced, cachesReturn) // or the revision between would be none
 				w.change(ctx, name, func(o *v1alpha1.TokenProcedure) { o.Spec = object.Spec })
 			}
 			createSurely(ctx, w.signature(object, w.one), w.signature(object, w.two))
@@ -87,23 +91,23 @@ var _ = Describe("an API server that is restarted with its etcd", Label("slow"),
 				}
 			}()
 			for range 1 + chance.pick(procedures/2) {
-				Eventually(submitted).WithTimeout(waiting).Should(Receive())
+				Eventually(submitted).WithTimeout(cachesReturn).Should(Receive())
 			}
 			began := now()
 			restartControlPlane()
 			away = append(away, now().Sub(began).Round(time.Millisecond))
-			Eventually(changed).WithTimeout(2 * time.Minute).Should(BeClosed())
+			Eventually(changed).WithTimeout(2 * cachesReturn).Should(BeClosed())
 			for range len(submitted) {
 				<-submitted
 			}
 		}
 		for name := range expected {
-			w.eventuallyWithin(ctx, name, synced, time.Minute)
+			w.eventuallyWithin(ctx, name, synced, cachesReturn)
 		}
 		fmt.Printf("\n%d procedures with %d revisions, the API server was away for %v\n", procedures, revisions, away)
 		w.agrees(ctx, expected)
 		Expect(road.count("PUT token-procedures/{name}")).To(Equal(revisions), "what the host has accepted is not sent again")
-	}, SpecTimeout(5*time.Minute))
+	}, SpecTimeout(crashTime))
 
 	It("does not hold up an operator that is told to end while etcd is away", func(ctx SpecContext) {
 		w := newWorld(ctx)

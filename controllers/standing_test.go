@@ -38,7 +38,7 @@ func (w *world) accepted(ctx context.Context, object *v1alpha1.TokenProcedure) {
 	w.eventually(ctx, object.Name, synced)
 }
 
-// change applies a change to the object as it is now.
+// change applies a change to the object as it is now, once the API server takes it.
 func (w *world) change(ctx context.Context, name string, change func(*v1alpha1.TokenProcedure)) *v1alpha1.TokenProcedure {
 	GinkgoHelper()
 	object := &v1alpha1.TokenProcedure{}
@@ -46,7 +46,7 @@ func (w *world) change(ctx context.Context, name string, change func(*v1alpha1.T
 		g.Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, object)).To(Succeed())
 		change(object)
 		g.Expect(k8s.Update(ctx, object)).To(Succeed())
-	}).WithTimeout(waiting).WithPolling(polling).Should(Succeed())
+	}).WithTimeout(time.Minute).WithPolling(polling).Should(Succeed())
 	return object
 }
 
