@@ -1,9 +1,16 @@
 package plugin_test
 
 import (
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/tokenprocedures/token-procedure-operator/internal/plugin"
 )
@@ -41,4 +48,76 @@ func pages(t *testing.T, folder string) map[string]string {
 		found[filepath.Base(file)] = string(content)
 	}
 	return found
+}
+
+// The examples of the help, which are those of the pages, are split into words by a shell, and each must name a command and
+// flags that there are, with arguments that it takes.
+func TestExamplesAreTaken(t *testing.T) {
+	checked := 0
+	for _, command := range plugin.NewCommand(genericiooptions.NewTestIOStreamsDiscard()).Commands() {
+		for _, example := range splitExamples(t, command.Example) {
+			checked++
+			if err := taken(example); err != nil {
+				t.Errorf("%s: kubectl %s: %v", command.Name(), strings.Join(example, " "), err)
+			}
+		}
+	}
+	if checked < 30 {
+		t.Errorf("%d examples; expected at least 30", checked)
+	}
+	if taken([]string{"tokenproc", "status", "--no-such-flag"}) == nil || taken([]string{"tokenproc", "nothing"}) == nil {
+		t.Error("an example with a flag or a command that there is not would be taken")
+	}
+}
+
+// ofPlugin is a command of the plugin, with the lines that it goes on in.
+var ofPlugin = regexp.MustCompile(`(?m)^ *kubectl tokenproc (.*\\\n)*.*$`)
+
+// splitExamples runs examples with a kubectl that writes down its arguments and nothing else.
+func splitExamples(t *testing.T, examples string) (found [][]string) {
+	t.Helper()
+	examples = strings.Join(ofPlugin.FindAllString(examples, -1), "\n")
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shell := exec.CommandContext(t.Context(), "sh", "-c", `kubectl() { printf '%s\0' "$@" >&3; printf '\n\0' >&3; }
+mkdir evidence production
+`+examples)
+	shell.Dir, shell.ExtraFiles = t.TempDir(), []*os.File{writer}
+	if output, err := shell.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s in:\n%s", err, output, examples)
+	}
+	_ = writer.Close()
+	words, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var one []string
+	for word := range strings.SplitSeq(strings.TrimSuffix(string(words), "\x00"), "\x00") {
+		if word != "\n" {
+			one = append(one, word)
+			continue
+		}
+		found, one = append(found, one), nil
+	}
+	return found
+}
+
+func taken(words []string) error {
+	root := plugin.NewCommand(genericiooptions.NewTestIOStreamsDiscard())
+	command, rest, err := root.Find(words[1:])
+	if err != nil {
+		return err
+	}
+	if command == root {
+		return cobra.NoArgs(root, rest)
+	}
+	if err := command.ParseFlags(rest); err != nil {
+		return err
+	}
+	if err := command.ValidateArgs(command.Flags().Args()); err != nil {
+		return err
+	}
+	return command.ValidateRequiredFlags()
 }
