@@ -65,8 +65,12 @@ func writeCommandDocs(command *cobra.Command, folder string, link func(string) s
 		return err
 	}
 	name := strings.ReplaceAll(strings.TrimPrefix(command.CommandPath(), "kubectl "), " ", "_") + ".md"
-	return os.WriteFile(filepath.Join(folder, name), page.Bytes(), 0o644) //nolint:gosec // documentation
+	marked := strings.Replace(page.String(), "### Examples\n", "### Examples\n\n"+notRun+"\n", 1)
+	return os.WriteFile(filepath.Join(folder, name), []byte(marked), 0o644) //nolint:gosec // documentation
 }
+
+// notRun marks the examples as other pages mark what no test runs.
+const notRun = "<!-- not run: they name your files and hosts; tests hold them against the commands, and run the like on files and hosts of their own -->"
 
 // outputPage describes every kind that programs may rely on, from the types that are printed.
 func outputPage() []byte {
