@@ -60,6 +60,8 @@ listed, and signing shows what is true.`,
 type sought struct {
 	certificate *x509.Certificate
 	id          string
+	// listed and unlisted tell that some CM host's register has the officer, and that some has not.
+	listed, unlisted bool
 }
 
 func (p *sought) String() string {
@@ -109,6 +111,9 @@ func (o *pendingOptions) run(ctx context.Context, s *session) error {
 	list, err := o.waiting(ctx, s, officer, procedures)
 	if err != nil {
 		return err
+	}
+	if officer.unlisted && !officer.listed {
+		return usagef("no CM host here lists %s: correct --officer or --key, or have the certificate registered", officer)
 	}
 	return o.status.output.print(s, list, func() {
 		if len(list.Items) == 0 {
@@ -207,6 +212,7 @@ func (o *officers) mayStillSign(officer *sought, domain string) (known *signing.
 		}
 		return slices.ContainsFunc(listed.Certificates, func(der []byte) bool { return string(der) == string(officer.certificate.Raw) })
 	})
+	officer.listed, officer.unlisted = officer.listed || i >= 0, officer.unlisted || i < 0
 	if i < 0 && officer.certificate == nil {
 		return nil, fmt.Sprintf("it lists no officer %q, and there is no such file", officer.id)
 	}

@@ -54,6 +54,7 @@ func TestStory(t *testing.T) {
 		"kubectl tokenproc digest employee-card -n pki",
 		"kubectl tokenproc pending --officer officer-1.crt",
 		"kubectl tokenproc pending --officer officer-emea.crt",
+		"kubectl tokenproc pending --officer officer-9",
 	)
 	c.golden("story-3-signing",
 		"kubectl tokenproc sign employee-card -n pki --key file:officer-1.key --cert officer-1.crt --yes --apply",
