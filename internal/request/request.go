@@ -15,7 +15,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gowebpki/jcs"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
@@ -125,8 +125,8 @@ func (r Request) Bytes() ([]byte, error) {
 	if err := encoder.Encode(r); err != nil {
 		return nil, fmt.Errorf("serialise request: %w", err)
 	}
-	canonical, err := jcs.Transform(plain.Bytes())
-	if err != nil {
+	canonical := jsontext.Value(plain.Bytes())
+	if err := canonical.Canonicalize(); err != nil {
 		return nil, fmt.Errorf("serialise request: %w", err)
 	}
 	return canonical, nil

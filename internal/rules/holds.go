@@ -3,101 +3,162 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"unicode/utf8"
 
+	"github.com/google/cel-go/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
-	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
-	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
-	celconfig "k8s.io/apiserver/pkg/apis/cel"
+	schemacel "k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	"k8s.io/apimachinery/pkg/util/version"
 	apiservercel "k8s.io/apiserver/pkg/cel"
-	"k8s.io/apiserver/pkg/cel/common"
 	"k8s.io/apiserver/pkg/cel/environment"
 )
 
-// node is a part of a schema with the rules on it and below it, for the one question that nearly always has to be
-// answered: does a new object keep all of them? What is broken, and in which words, is the library's cel.Validator's to
-// say. It compiles and evaluates the same rules with the same functions, but builds all of a schema's properties anew
-// whenever a rule looks at a field, which takes most of its time; a node has them once.
+// node is a part of a definition's schema, compiled for the one question that nearly always has to be answered: is a new
+// object as the schema and its rules want it? What is wrong with one, and in which words, is for the API server's library
+// to say, which builds its validators anew for each field of each object, and counts what each step of a rule costs. A
+// node evaluates the same rules in the same environment and counts nothing: the API server takes a definition only if
+// what its rules can cost, for the largest object that the schema allows, is within its limits.
 type node struct {
-	schema     common.Schema
-	rules      []cel.CompilationResult
+	kind       string // of the schema's types
+	bounds     schema.ValueValidation
+	rules      []cel.Program
 	properties map[string]*node
 	items      *node
 }
 
-// compileNode compiles the rules on a schema and below it; nil if there are none. The few things that our definitions do
-// not have are refused.
+// compileNode compiles a schema and what is below it. Of all that schemas can have it knows what our definitions use;
+// anything else is refused.
 func compileNode(s *schema.Structural, declared *apiservercel.DeclType) (*node, error) {
-	if s.AdditionalProperties != nil || s.XEmbeddedResource || s.ValueValidation != nil && len(s.ValueValidation.AllOf) > 0 {
-		return nil, errors.New("additionalProperties, allOf and embedded resources are not supported")
+	made := &node{kind: s.Type, properties: map[string]*node{}}
+	if s.ValueValidation != nil {
+		made.bounds = *s.ValueValidation
 	}
-	made := &node{schema: remember(s), properties: map[string]*node{}}
-	results, err := cel.Compile(s, declared, celconfig.PerCallLimit, environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()), cel.StoredExpressionsEnvLoader())
-	if err != nil {
+	if err := onlyKnown(s, made.bounds); err != nil {
 		return nil, err
 	}
-	for i, result := range results {
-		switch {
-		case result.Error != nil:
-			return nil, result.Error
-		case s.XValidations[i].OptionalOldSelf != nil:
-			return nil, errors.New("optionalOldSelf is not supported")
-		case !result.UsesOldSelf: // there is no old object
-			made.rules = append(made.rules, result)
-		}
+	var err error
+	if made.rules, err = compileRules(s, declared); err != nil {
+		return nil, err
 	}
 	for name, property := range s.Properties {
-		escaped, _ := apiservercel.Escape(name)
-		if field, known := declared.Fields[escaped]; known {
-			below, err := compileNode(&property, field.Type)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			if below != nil {
-				made.properties[name] = below
-			}
+		field, known := declared.Fields[name]
+		if !known {
+			return nil, fmt.Errorf("%s: no rule could name it", name)
+		}
+		if made.properties[name], err = compileNode(&property, field.Type); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	if s.Items != nil {
-		if made.items, err = compileNode(s.Items, declared.ElemType); err != nil {
-			return nil, err
-		}
+		made.items, err = compileNode(s.Items, declared.ElemType)
 	}
-	if len(made.rules) == 0 && len(made.properties) == 0 && made.items == nil {
-		return nil, nil
-	}
-	return made, nil
+	return made, err
 }
 
-// hold tells whether a value keeps all rules on and below the node, within a budget of work. False may also mean that
-// this could not be found out.
-func (n *node) hold(value any, budget *uint64) bool {
-	if n == nil || value == nil {
-		return true
+// onlyKnown refuses a schema with anything that hold does not look at.
+func onlyKnown(s *schema.Structural, bounds schema.ValueValidation) error {
+	if !slices.Contains([]string{"string", "boolean", "integer", "array", "object"}, s.Type) || s.Nullable || s.AdditionalProperties != nil {
+		return fmt.Errorf("type %q, nullable or additionalProperties: not supported", s.Type)
 	}
-	if len(n.rules) > 0 {
-		self := map[string]any{cel.ScopedVarName: common.UnstructuredToVal(value, n.schema)}
-		for _, rule := range n.rules {
-			kept, details, err := rule.Program.Eval(self)
-			if err != nil || kept.Value() != true {
-				return false
-			}
-			cost := details.ActualCost()
-			if cost == nil || *cost > *budget {
-				return false
-			}
-			*budget -= *cost
+	if s.Type != "string" && len(bounds.Enum) > 0 || bounds.Format != "" && bounds.Format != "int64" {
+		return errors.New("an enum that is not of strings, or a format: not supported")
+	}
+	if s.XListType != nil && *s.XListType != "atomic" {
+		return fmt.Errorf("x-kubernetes-list-type %q: not supported", *s.XListType)
+	}
+	others := s.Extensions
+	others.XListType, others.XMapType = nil, nil
+	bounds.Format, bounds.Enum, bounds.Required = "", nil, nil
+	bounds.MinLength, bounds.MaxLength, bounds.MinItems, bounds.MaxItems, bounds.Minimum, bounds.Maximum = nil, nil, nil, nil, nil, nil
+	if !reflect.ValueOf(others).IsZero() || !reflect.ValueOf(bounds).IsZero() {
+		return fmt.Errorf("%+v, %+v: not supported", others, bounds)
+	}
+	return nil
+}
+
+// compileRules compiles the rules on a schema, those of changes left out.
+func compileRules(s *schema.Structural, declared *apiservercel.DeclType) ([]cel.Program, error) {
+	if len(s.XValidations) == 0 {
+		return nil, nil
+	}
+	checking, running, err := environmentsFor(declared.MaybeAssignTypeName("selfType"))
+	if err != nil {
+		return nil, err
+	}
+	var programs []cel.Program
+	for _, rule := range s.XValidations {
+		if rule.OptionalOldSelf != nil {
+			return nil, errors.New("optionalOldSelf: not supported")
+		}
+		expression, issues := checking.Compile(rule.Rule)
+		if err := issues.Err(); err != nil {
+			return nil, err
+		}
+		if found := expression.OutputType(); found != cel.BoolType {
+			return nil, fmt.Errorf("the rule %q gives a %s; expected a bool", rule.Rule, found)
+		}
+		if usesOldSelf(expression) {
+			continue
+		}
+		program, err := running.Program(expression, cel.EvalOptions(cel.OptOptimize))
+		if err != nil {
+			return nil, err
+		}
+		programs = append(programs, program)
+	}
+	return programs, nil
+}
+
+// environmentsFor are the API server's environment for rules on a type, and one with the same functions that counts nothing.
+func environmentsFor(self *apiservercel.DeclType) (checking, running *cel.Env, err error) {
+	extended, err := environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()).Extend(environment.VersionedOptions{
+		IntroducedVersion: version.MajorMinor(1, 0),
+		EnvOptions:        []cel.EnvOption{cel.Variable(schemacel.ScopedVarName, self.CelType()), cel.Variable(schemacel.OldScopedVarName, self.CelType())},
+		DeclTypes:         []*apiservercel.DeclType{self},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	checking = extended.StoredExpressionsEnv()
+	functions := slices.Collect(maps.Values(checking.Functions()))
+	running, err = cel.NewCustomEnv(cel.OptionalTypes(), cel.FunctionDecls(functions...),
+		cel.CustomTypeAdapter(checking.CELTypeAdapter()), cel.CustomTypeProvider(checking.CELTypeProvider()))
+	return checking, running, err
+}
+
+func usesOldSelf(expression *cel.Ast) bool {
+	for _, reference := range expression.NativeRep().ReferenceMap() {
+		if reference.Name == schemacel.OldScopedVarName {
+			return true
+		}
+	}
+	return false
+}
+
+// hold tells whether a value, as decoded from JSON and without fields that the schema does not know, is as the schema and
+// its rules want it. False may also mean that this could not be found out.
+func (n *node) hold(value any) bool {
+	if !n.allows(value) {
+		return false
+	}
+	for _, rule := range n.rules {
+		if kept, _, err := rule.Eval(map[string]any{schemacel.ScopedVarName: value}); err != nil || kept.Value() != true {
+			return false
 		}
 	}
 	switch value := value.(type) {
 	case map[string]any:
-		for name, below := range n.properties {
-			if !below.hold(value[name], budget) {
+		for name, part := range value {
+			if below := n.properties[name]; below == nil || !below.hold(part) {
 				return false
 			}
 		}
 	case []any:
 		for _, entry := range value {
-			if !n.items.hold(entry, budget) {
+			if !n.items.hold(entry) {
 				return false
 			}
 		}
@@ -105,30 +166,25 @@ func (n *node) hold(value any, budget *uint64) bool {
 	return true
 }
 
-// remembered is a schema as CEL sees it, whose parts are built once.
-type remembered struct {
-	model.Structural
-
-	properties map[string]common.Schema
-	items      common.Schema
+// allows tells whether a value has the type and the bounds of the schema, whatever its parts are.
+func (n *node) allows(value any) bool {
+	switch value := value.(type) {
+	case string:
+		length := float64(utf8.RuneCountInString(value))
+		return n.kind == "string" && within(length, n.bounds.MinLength, n.bounds.MaxLength) &&
+			(len(n.bounds.Enum) == 0 || slices.ContainsFunc(n.bounds.Enum, func(e schema.JSON) bool { return e.Object == value }))
+	case bool:
+		return n.kind == "boolean"
+	case int64:
+		return n.kind == "integer" && within(float64(value), n.bounds.Minimum, n.bounds.Maximum)
+	case []any:
+		return n.kind == "array" && within(float64(len(value)), n.bounds.MinItems, n.bounds.MaxItems)
+	case map[string]any:
+		return n.kind == "object" && !slices.ContainsFunc(n.bounds.Required, func(name string) bool { _, there := value[name]; return !there })
+	}
+	return false
 }
 
-func remember(s *schema.Structural) *remembered {
-	made := &remembered{Structural: model.Structural{Structural: s}}
-	if s.Properties != nil {
-		made.properties = make(map[string]common.Schema, len(s.Properties))
-		for name, property := range s.Properties {
-			made.properties[name] = remember(&property)
-		}
-	}
-	if s.Items != nil {
-		made.items = remember(s.Items)
-	}
-	return made
+func within[Bound int64 | float64](value float64, least, most *Bound) bool {
+	return (least == nil || value >= float64(*least)) && (most == nil || value <= float64(*most))
 }
-
-// Properties implements common.Schema.
-func (r *remembered) Properties() map[string]common.Schema { return r.properties }
-
-// Items implements common.Schema.
-func (r *remembered) Items() common.Schema { return r.items }

@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
@@ -54,7 +55,7 @@ func ValidateRequest(r request.Request) []Finding {
 	if err != nil {
 		return []Finding{unreadable(err)}
 	}
-	return judge(map[string]any{
+	return definitions()["TokenProcedure"].judge(map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(),
 		"kind":       "TokenProcedure",
 		"metadata":   map[string]any{"name": "request", "namespace": "request"},
@@ -107,9 +108,17 @@ func judge(object, old map[string]any) []Finding {
 	findings := definition.unknownFields(object)
 	findings = append(findings, dropNulls(object["spec"], field.NewPath("spec"))...)
 	findings = append(findings, checkMetadata(object)...)
-	findings = append(findings, checkNormalForm(object)...)
-	broken, complete := definition.evaluate(object, old)
-	findings = sortByField(append(findings, broken...))
+	return definition.judge(object, old, findings...)
+}
+
+// judge adds what breaks the definition's own rules, and those on names, to what was found before.
+func (d *definition) judge(object, old map[string]any, findings ...Finding) []Finding {
+	var broken []Finding
+	complete := true
+	if old != nil || !d.spec.hold(object["spec"]) {
+		broken, complete = d.evaluate(object, old)
+	}
+	findings = sortByField(slices.Concat(findings, checkNormalForm(object), broken))
 	if !complete {
 		findings = append(findings, invalid("spec", "some rules of spec were not checked because of the other findings: correct those and check again"))
 	}
@@ -157,9 +166,6 @@ func (d *definition) evaluate(object, old map[string]any) (findings []Finding, c
 	}
 	if !complete {
 		return findings, false
-	}
-	if budget := uint64(celconfig.RuntimeCELCostBudget); old == nil && d.spec.hold(object["spec"], &budget) {
-		return findings, true
 	}
 	celErrors, _ := d.rules.Validate(context.Background(), nil, d.structural, object, before, celconfig.RuntimeCELCostBudget, celOptions...)
 	for _, err := range celErrors {

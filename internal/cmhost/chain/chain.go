@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gowebpki/jcs"
+	"github.com/go-json-experiment/json/jsontext"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
 )
@@ -30,11 +30,7 @@ const noHash = `"hash":"",`
 // Link makes an entry the next one of a chain: it sets index, previous and hash, and returns the entry's canonical JSON.
 func Link(head Head, entry cmhostv1.LogEntry) (Head, []byte, error) {
 	entry.Index, entry.Previous, entry.Hash = head.Length+1, head.Hash, ""
-	plain, err := json.Marshal(entry)
-	if err != nil {
-		return Head{}, nil, fmt.Errorf("serialise log entry %d: %w", entry.Index, err)
-	}
-	unlinked, err := jcs.Transform(plain)
+	unlinked, err := canonical(entry)
 	if err != nil {
 		return Head{}, nil, fmt.Errorf("serialise log entry %d: %w", entry.Index, err)
 	}
@@ -75,13 +71,14 @@ func Verify(head Head, entry []byte) (Head, error) {
 	return Head{Length: links.Index, Hash: links.Hash}, nil
 }
 
-// canonical is RFC 8785 of an object's members.
-func canonical(members map[string]json.RawMessage) ([]byte, error) {
-	plain, err := json.Marshal(members)
+// canonical is RFC 8785 of an entry or of its members.
+func canonical(entry any) ([]byte, error) {
+	plain, err := json.Marshal(entry)
 	if err != nil {
 		return nil, err
 	}
-	return jcs.Transform(plain)
+	value := jsontext.Value(plain)
+	return value, value.Canonicalize()
 }
 
 // hashOf is the hash of a text in parts.

@@ -2,11 +2,12 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
+	"io"
 
-	kjson "sigs.k8s.io/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/admission"
@@ -17,25 +18,47 @@ import (
 // checkMembers refuses a body that is not an object with exactly the members of the contract; their types are checked
 // when they are read.
 func checkMembers(body []byte) *problem.Error {
-	var members map[string]json.RawMessage
-	doubled, err := kjson.UnmarshalStrict(body, &members)
+	found, err := members(body)
 	if err != nil {
-		return problem.New(cmhostv1.ProblemMalformed, "the body is not a JSON object: %s", err)
+		return problem.New(cmhostv1.ProblemMalformed, "the body is not one JSON object: %s", err)
 	}
-	if len(doubled) > 0 {
-		return problem.New(cmhostv1.ProblemMalformed, "the body has a member twice: %s", errors.Join(doubled...))
-	}
-	for _, expected := range []string{"request", "signatures"} {
-		content, found := members[expected]
-		if !found || bytes.Equal(content, []byte("null")) {
-			return problem.New(cmhostv1.ProblemMalformed, "the body has no %s", expected).At("/"+expected, "required")
+	for _, name := range []string{"request", "signatures"} {
+		if kind, there := found[name]; !there || kind == jsontext.KindNull {
+			return problem.New(cmhostv1.ProblemMalformed, "the body has no %s", name).At("/"+name, "required")
 		}
-		delete(members, expected)
+		delete(found, name)
 	}
-	for unknown := range members {
+	for unknown := range found {
 		return problem.New(cmhostv1.ProblemMalformed, "the body has the member %q; expected request and signatures only", unknown)
 	}
 	return nil
+}
+
+// members are the kinds of the values of a JSON object's members, each there once; behind it nothing follows.
+func members(object []byte) (map[string]jsontext.Kind, error) {
+	decoder := jsontext.NewDecoder(bytes.NewReader(object))
+	begin, err := decoder.ReadToken()
+	if err != nil || begin.Kind() != jsontext.KindBeginObject {
+		return nil, cmp.Or(err, errors.New("it begins with something else"))
+	}
+	found := map[string]jsontext.Kind{}
+	for decoder.PeekKind() == jsontext.KindString {
+		name, err := decoder.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		found[name.String()] = decoder.PeekKind()
+		if err := decoder.SkipValue(); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := decoder.ReadToken(); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, cmp.Or(err, errors.New("something follows it"))
+	}
+	return found, nil
 }
 
 // PutTokenProcedure implements the contract.

@@ -10,7 +10,15 @@ func TestABodyHasExactlyItsMembersOnceEach(t *testing.T) {
 		`{"request":"e30=","signatures":["e30=","e30="],"force":true}`:     false,
 		`{"Request":"e30=","signatures":["e30=","e30="]}`:                  false,
 		`{"request":null,"signatures":["e30=","e30="]}`:                    false,
-		`[]`: false,
+		`{"request":"e30=","signatures":["e30=","e30="]} `:                 true,
+		`{"request":"e30=","signatures":["e30=","e30="]}{}`:                false,
+		`{"request":"e30=","signatures":["e30=","e30="]`:                   false,
+		`{"request":"e30=","signatures":["e30=","e30="]]`:                  false,
+		`{"request":"e30=","signatures":{"a":1,"a":2}}`:                    false,
+		`[]`:   false,
+		`null`: false,
+		`7`:    false,
+		``:     false,
 	} {
 		if refused := checkMembers([]byte(body)); (refused == nil) != accepted {
 			t.Errorf("%s: refused %v, accepted should be %v", body, refused, accepted)
