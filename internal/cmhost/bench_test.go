@@ -26,7 +26,7 @@ import (
 const (
 	benchWriters = 16
 	benchRounds  = 8
-	benchPuts    = 200 // in each round
+	benchPuts    = 800 // in each round
 	// leastRatio is how fast the host must be beside its database.
 	leastRatio = 0.5
 )

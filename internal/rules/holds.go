@@ -144,8 +144,12 @@ func (n *node) hold(value any) bool {
 	if !n.allows(value) {
 		return false
 	}
+	self := cel.Activation(nil)
+	if len(n.rules) > 0 {
+		self, _ = cel.NewActivation(map[string]any{schemacel.ScopedVarName: value}) // never fails for a map
+	}
 	for _, rule := range n.rules {
-		if kept, _, err := rule.Eval(map[string]any{schemacel.ScopedVarName: value}); err != nil || kept.Value() != true {
+		if kept, _, err := rule.Eval(self); err != nil || kept.Value() != true {
 			return false
 		}
 	}

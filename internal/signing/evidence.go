@@ -99,7 +99,7 @@ func commonCertificates(mine, theirs [][]byte) [][]byte {
 // matter: standing, roles and domains of officers were judged by the host and are not judged again, nor is for which
 // host and procedure the request is; that is in the verdict. The verdict is OfficerSignature if the signature is good.
 func VerifyEvidence(der []byte, register *Register, acceptedAt time.Time) Verdict {
-	verdict, listed, refused := authenticate(der, register)
+	verdict, listed, refused := authenticate(der, Terms{Register: register})
 	if refused != nil {
 		return verdict.refused(refused)
 	}

@@ -25,7 +25,7 @@ func refuse(reason, format string, arguments ...any) *refusal {
 
 // Judge judges one signature, DER. It never fails: what cannot be read is Malformed.
 func Judge(der []byte, terms Terms) Verdict {
-	verdict, listed, refused := authenticate(der, terms.Register)
+	verdict, listed, refused := authenticate(der, terms)
 	if refused != nil {
 		return verdict.refused(refused)
 	}
@@ -40,19 +40,19 @@ func (v Verdict) refused(r *refusal) Verdict {
 
 // authenticate does everything that neither time nor the officer's standing changes: it reads the signature, finds the
 // signer's certificate in the register, and checks the signature with its key.
-func authenticate(der []byte, register *Register) (Verdict, *listing, *refusal) {
+func authenticate(der []byte, terms Terms) (Verdict, *listing, *refusal) {
 	var verdict Verdict
 	signed, err := parseSignedData(der)
 	if err != nil {
 		return verdict, nil, refuse(v1alpha1.ReasonMalformed, "not a signature as expected: %s", err)
 	}
 	verdict.SignedAt = signed.attributes.signingTime
-	parsed, err := request.Parse(signed.content)
+	parsed, err := terms.Content.read(signed.content)
 	if err != nil {
 		return verdict, nil, refuse(v1alpha1.ReasonMalformed, "what was signed is not as expected: %s", err)
 	}
 	verdict.Request, verdict.Digest = &parsed, request.DigestOf(signed.content)
-	listed, certificate, refused := signed.authenticate(register)
+	listed, certificate, refused := signed.authenticate(terms.Register)
 	// Its own bytes or the register's: a part of the signature would keep all of it in memory with the verdict.
 	verdict.CertificateDER = bytes.Clone(certificate)
 	if listed != nil {

@@ -22,6 +22,7 @@
 package signing
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -52,6 +53,35 @@ type Terms struct {
 	MaxSignatureAge time.Duration
 	// Now is the judging time.
 	Now time.Time
+	// Content is the request that several signatures are expected to be for, read once; nil where that is not known. What
+	// another signature is for is read from it.
+	Content *Content
+}
+
+// Content is a request with the bytes that it was read from.
+type Content struct {
+	signed []byte
+	parsed request.Request
+}
+
+// ReadContent reads a request as request.Parse does.
+func ReadContent(signed []byte) (*Content, error) {
+	parsed, err := request.Parse(signed)
+	if err != nil {
+		return nil, err
+	}
+	return &Content{signed: signed, parsed: parsed}, nil
+}
+
+// Request is the request that was read.
+func (c *Content) Request() request.Request { return c.parsed }
+
+// read is the request that signed content holds.
+func (c *Content) read(signed []byte) (request.Request, error) {
+	if c != nil && bytes.Equal(c.signed, signed) {
+		return c.parsed, nil
+	}
+	return request.Parse(signed)
 }
 
 // Verdict is the judgement of one signature. Whatever could be read is filled in, also where it is refused; only a

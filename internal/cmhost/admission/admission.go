@@ -29,6 +29,7 @@ type Submission struct {
 
 	// What was found out before the facts were sure, so that the transaction has little to do.
 	register *signing.Register
+	content  *signing.Content
 	verdicts []signing.Verdict
 	checked  bool // findings are there
 	findings []rules.Finding
@@ -75,16 +76,17 @@ func Read(name string, body cmhostv1.Submission, host Host) (Submission, *proble
 		return Submission{}, problem.New(cmhostv1.ProblemMalformed, "%d signatures; expected exactly %d", len(body.Signatures), signing.Quorum).
 			At("/signatures", "expected exactly %d", signing.Quorum)
 	}
-	parsed, err := request.Parse(body.Request)
+	content, err := signing.ReadContent(body.Request)
 	if err != nil {
 		return Submission{}, problem.New(cmhostv1.ProblemMalformed, "the request cannot be read: %s", err).At("/request", "%s", err)
 	}
+	parsed := content.Request()
 	if parsed.Procedure.Name != name {
 		return Submission{}, problem.New(cmhostv1.ProblemMalformed, "the request is for the token procedure %q, the path names %q", parsed.Procedure.Name, name).
 			Because(v1alpha1.ReasonOtherProcedure).At("/procedure/name", "expected %q", name)
 	}
 	s := Submission{Request: parsed, Bytes: body.Request, Digest: request.DigestOf(body.Request), Signatures: body.Signatures}
-	s.register = host.Register
+	s.register, s.content = host.Register, content
 	s.verdicts = s.judge(Facts{Register: host.Register, MaxSignatureAge: host.MaxSignatureAge, Now: host.Now})
 	if refused := s.sameContent(); refused != nil {
 		return Submission{}, refused

@@ -45,7 +45,7 @@ func checkSignatures(s Submission, facts Facts) ([]signing.Verdict, *problem.Err
 func (s Submission) judge(facts Facts) []signing.Verdict {
 	terms := signing.Terms{
 		Register: facts.Register, Audience: s.Request.Audience, ProcedureName: s.Request.Procedure.Name,
-		MaxSignatureAge: facts.MaxSignatureAge, Now: facts.Now,
+		MaxSignatureAge: facts.MaxSignatureAge, Now: facts.Now, Content: s.content,
 	}
 	if facts.Current != nil {
 		terms.ReplacedDomain = &facts.Current.Domain

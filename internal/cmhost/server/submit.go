@@ -68,6 +68,8 @@ func (a *api) PutTokenProcedure(ctx context.Context, call cmhostv1.PutTokenProce
 	if err != nil {
 		return nil, err
 	}
+	arrived := a.store().Expect()
+	defer arrived()
 	submission, refused := admission.Read(call.Name, *call.Body, admission.Host{
 		Audience: a.server.config.Audience, MaxSignatureAge: a.server.config.MaxSignatureAge,
 		Register: policy.Register, Now: instant(a.server.config.Now()),
@@ -76,6 +78,7 @@ func (a *api) PutTokenProcedure(ctx context.Context, call cmhostv1.PutTokenProce
 		return nil, refused
 	}
 	noted(ctx).revision, noted(ctx).digest = submission.Request.Revision, submission.Digest
+	arrived()
 	var made decided
 	err = a.store().Update(ctx, func(txCtx context.Context, tx *store.Tx) (err error) {
 		made, err = a.decide(txCtx, tx, submission)

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/chain"
@@ -57,10 +58,11 @@ type Store struct {
 	options  Options
 	prepared prepared
 
-	queue   chan *change
-	stopped chan struct{}
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	queue    chan *change
+	expected atomic.Int64
+	stopped  chan struct{}
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
 
 	mutex   sync.Mutex
 	current chain.Head

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -13,6 +14,8 @@ const (
 	maxBatch = 64
 	// maxRetries bounds how often a transaction is tried again.
 	maxRetries = 8
+	// maxGather bounds how long a change waits for others that are expected, to commit together with them.
+	maxGather = 2 * time.Millisecond
 )
 
 // ErrClosed says that the store is being closed.
@@ -63,14 +66,32 @@ func (s *Store) write(ctx context.Context) {
 	}
 }
 
-// batch takes all changes that wait by now.
+// Expect says that a call of Update is being prepared. Until arrived is called, which must be soon, changes wait for it a
+// little: two that commit together cost not much more than one. Nobody waits while nothing is expected.
+func (s *Store) Expect() (arrived func()) {
+	s.expected.Add(1)
+	return sync.OnceFunc(func() { s.expected.Add(-1) })
+}
+
+// batch takes all changes that wait by now, and those that arrive while more are expected.
 func (s *Store) batch(first *change) []*change {
 	batch := []*change{first}
+	enough := time.NewTimer(maxGather)
+	defer enough.Stop()
 	for len(batch) < maxBatch {
 		select {
 		case next := <-s.queue:
 			batch = append(batch, next)
+			continue
 		default:
+		}
+		if s.expected.Load() == 0 {
+			return batch
+		}
+		select {
+		case next := <-s.queue:
+			batch = append(batch, next)
+		case <-enough.C:
 			return batch
 		}
 	}
