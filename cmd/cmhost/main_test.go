@@ -263,7 +263,7 @@ func forged(t *testing.T, lines []string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Join(lines[:len(lines)-1], "") + string(entry) + "\n"
+	return strings.Join(lines[:len(lines)-1], "") + entry + "\n"
 }
 
 func TestRestoredEndsCursors(t *testing.T) {

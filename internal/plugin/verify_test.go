@@ -221,7 +221,7 @@ func (e *export) write(d *desk) {
 			d.Fatal(err)
 		}
 		head = next
-		lines.Write(append(plain, '\n'))
+		lines.WriteString(plain + "\n")
 	}
 	d.write("log.jsonl", lines.String())
 }

@@ -78,7 +78,7 @@ func (h *history) check(t *testing.T) error {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := auditor.Check(stored); err != nil {
+		if err := auditor.Check([]byte(stored)); err != nil {
 			return err
 		}
 		head = next

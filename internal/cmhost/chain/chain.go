@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -28,15 +27,15 @@ type Head struct {
 const noHash = `"hash":"",`
 
 // Link makes an entry the next one of a chain: it sets index, previous and hash, and returns the entry's canonical JSON.
-func Link(head Head, entry cmhostv1.LogEntry) (Head, []byte, error) {
+func Link(head Head, entry cmhostv1.LogEntry) (Head, string, error) {
 	entry.Index, entry.Previous, entry.Hash = head.Length+1, head.Hash, ""
 	unlinked, err := canonical(entry)
 	if err != nil {
-		return Head{}, nil, fmt.Errorf("serialise log entry %d: %w", entry.Index, err)
+		return Head{}, "", fmt.Errorf("serialise log entry %d: %w", entry.Index, err)
 	}
 	before, after, _ := bytes.Cut(unlinked, []byte(noHash))
 	hash := hashOf(before, after)
-	return Head{Length: entry.Index, Hash: hash}, slices.Concat(before, []byte(`"hash":"`+hash+`",`), after), nil
+	return Head{Length: entry.Index, Hash: hash}, string(before) + `"hash":"` + hash + `",` + string(after), nil
 }
 
 // Verify checks that an entry, JSON, is the next one of a chain, and returns the chain's new head. Members that are not

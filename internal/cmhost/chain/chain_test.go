@@ -24,7 +24,7 @@ func entries(t *testing.T, count int) [][]byte {
 			t.Fatal(err)
 		}
 		head = next
-		all = append(all, stored)
+		all = append(all, []byte(stored))
 	}
 	return all
 }

@@ -185,7 +185,7 @@ func (tx *Tx) Append(ctx context.Context, entry cmhostv1.LogEntry) error {
 	if err != nil {
 		return tx.fail("append to the log", err)
 	}
-	row := entryRow{head.Length, string(entry.Kind), entry.Name, nil, head.Hash, string(stored)}
+	row := entryRow{head.Length, string(entry.Kind), entry.Name, nil, head.Hash, stored}
 	if entry.Kind == cmhostv1.ChangeKindTokenProcedure {
 		row.revision = &entry.Revision
 	}
