@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -168,7 +169,13 @@ func (w *world) floorLatencies(ctx context.Context, count int) ([]float64, error
 func (w *world) oneByOne(ctx context.Context, all []*signedProcedure, begin func(*signedProcedure) (time.Time, error), between func() error) (latencies []float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute+time.Duration(len(all))*5*time.Second)
 	defer cancel()
-	watch, err := w.api.Watch(ctx, &v1alpha1.TokenProcedureList{}, client.InNamespace(all[0].procedure.Namespace))
+	there, inNamespace := &v1alpha1.TokenProcedureList{}, client.InNamespace(all[0].procedure.Namespace)
+	if err := w.api.List(ctx, there, inNamespace); err != nil {
+		return nil, err
+	}
+	// From now on: a watch that begins with all that is there would be busy with that when the first one is measured.
+	fromNow := &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: there.ResourceVersion}}
+	watch, err := w.api.Watch(ctx, &v1alpha1.TokenProcedureList{}, inNamespace, fromNow)
 	if err != nil {
 		return nil, err
 	}
