@@ -120,6 +120,7 @@ func (r *TokenProcedureReconciler) submit(ctx context.Context, f *facts, p plan)
 	f.host.entry, f.host.content, f.tookOver = &entry, nil, tookOver
 	f.submitted = true
 	r.wakeSuperseded(f)
+	r.Waker.wakeOthers(ctx, f)
 }
 
 // takesOver says what a submission changes in a procedure that was made elsewhere; empty where the host has none such.
@@ -190,7 +191,7 @@ func (r *TokenProcedureReconciler) wakeSuperseded(f *facts) {
 
 // fingerprint identifies a submission together with everything that the host's answer to it rests on.
 func (f *facts) fingerprint(p plan) string {
-	parts := []string{p.digest, fmt.Sprint(f.host.state.Snapshot.Policy)}
+	parts := []string{p.digest, fmt.Sprint(f.host.state.Snapshot.Session), fmt.Sprint(f.host.state.Snapshot.Policy)}
 	if entry := f.host.entry; entry != nil {
 		parts = append(parts, fmt.Sprint(entry.Revision), entry.Digest)
 	}

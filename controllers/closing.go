@@ -3,6 +3,7 @@ package controllers
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
@@ -15,7 +16,7 @@ const wayOut = "To let the object go without closing the procedure, set spec.del
 
 // decideDeletion says what an object that is being deleted waits for. Only an object with our finalizer waits at all: it
 // goes at once if it is a draft, not on the host, Closed there, or in NameConflict, and whenever its policy is not Close.
-func decideDeletion(f *facts) plan {
+func decideDeletion(f *facts, now time.Time) plan {
 	p := plan{host: f.hostStatus()}
 	if !slices.Contains(f.object.Finalizers, v1alpha1.FinalizerClose) {
 		p.keep = true
@@ -39,8 +40,9 @@ func decideDeletion(f *facts) plan {
 		{v1alpha1.ConditionSynced, synced},
 		{v1alpha1.ConditionActive, active},
 		{v1alpha1.ConditionClosed, closed},
-		{v1alpha1.ConditionReconciling, holds(v1alpha1.ReasonClosing, ready.message+". "+wayOut)},
+		{v1alpha1.ConditionReconciling, holds(v1alpha1.ReasonClosing, shorten(ready.message, maxMessage-len(wayOut)-2)+". "+wayOut)},
 	}
+	p.review = f.review(p.wanted, now)
 	if signed.holds() && f.attempt == nil {
 		p.action = actionSubmit
 	}

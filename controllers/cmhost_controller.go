@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmclient"
+	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 )
 
 // secretAge is how old the knowledge of a Secret may be. Secrets are read one by one, never listed or watched.
@@ -130,13 +132,17 @@ func (r *CMHostReconciler) connect(ctx context.Context, host *v1alpha1.CMHost, k
 		connection.AcceptHead(host.Annotations[v1alpha1.AnnotationAcceptLogHead])
 		return nil
 	}
+	if problems := path.IsValidPathSegmentName(host.Spec.TLSSecretRef.Name); len(problems) > 0 { // the CRD refuses it now; a stored one may be older
+		r.fail(host, v1alpha1.ReasonSecretNotFound, fmt.Sprintf("spec.tlsSecretRef.name is %q, which no Secret can be called: correct it", request.Shown(host.Spec.TLSSecretRef.Name)))
+		return nil
+	}
 	secret := &corev1.Secret{}
 	err := r.Secrets.Get(ctx, types.NamespacedName{Namespace: host.Namespace, Name: host.Spec.TLSSecretRef.Name}, secret)
 	switch {
 	case isNotFound(err):
 		r.fail(host, v1alpha1.ReasonSecretNotFound, fmt.Sprintf("there is no Secret %q in this namespace: create it, of type kubernetes.io/tls with tls.crt, tls.key and ca.crt", host.Spec.TLSSecretRef.Name))
 		return nil
-	case apierrors.IsForbidden(err) && (connection == nil || refused(state)): // an API server that just started may refuse for a while
+	case apierrors.IsForbidden(err) && (connection == nil || refused(state) || known.generation != host.Generation): // else the API server, which may refuse for a while when it just started, is asked again
 		r.fail(host, v1alpha1.ReasonSecretNotFound, fmt.Sprintf("the operator may not get the Secret %q: its role names the Secrets that it may get, add this one or name one of those", host.Spec.TLSSecretRef.Name))
 		return nil
 	case err != nil:

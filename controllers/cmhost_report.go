@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ func (r *CMHostReconciler) report(ctx context.Context, host *v1alpha1.CMHost, kn
 	if !state.Tried {
 		return again, nil
 	}
-	status := hostStatusOf(host, connection, state, now)
+	status := hostStatusOf(host, connection, state, r.neededBy(ctx, host), now)
 	if equality.Semantic.DeepEqual(host.Status, status) {
 		return again, nil
 	}
@@ -65,10 +66,10 @@ func onlyLogDiffers(before, after v1alpha1.CMHostStatus) bool {
 }
 
 // hostStatusOf is the status of a CMHost whose connection has been tried.
-func hostStatusOf(host *v1alpha1.CMHost, connection *cmclient.Connection, state cmclient.State, now time.Time) v1alpha1.CMHostStatus {
+func hostStatusOf(host *v1alpha1.CMHost, connection *cmclient.Connection, state cmclient.State, neededBy []string, now time.Time) v1alpha1.CMHostStatus {
 	status := *host.Status.DeepCopy()
 	status.ObservedGeneration = host.Generation
-	status.Conditions = conditionsOf(decideHost(state.Failure), host.Status.Conditions, host.Generation, now)
+	status.Conditions = conditionsOf(decideHost(state.Failure, neededBy), host.Status.Conditions, host.Generation, now)
 	if snapshot := state.Snapshot; snapshot != nil && state.Failure == nil {
 		officers, objects := int32(snapshot.Officers), int32(snapshot.CatalogObjects())
 		status.ProductVersion = strings.TrimSpace(snapshot.Product + " " + snapshot.Version)
@@ -81,7 +82,7 @@ func hostStatusOf(host *v1alpha1.CMHost, connection *cmclient.Connection, state 
 		status.Log = &v1alpha1.LogStatus{Length: &remembered.Length, Head: remembered.Head}
 	}
 	if contact := connection.LastContact(); !contact.IsZero() &&
-		(status.LastContactTime == nil || contact.Sub(status.LastContactTime.Time) >= contactAge) {
+		(status.LastContactTime == nil || contact.Sub(status.LastContactTime.Time).Abs() >= contactAge) {
 		at := second(contact)
 		status.LastContactTime = &at
 	}
@@ -90,19 +91,38 @@ func hostStatusOf(host *v1alpha1.CMHost, connection *cmclient.Connection, state 
 
 // decideHost says whether a host can be used. Reasons of Ready: Connected; SecretNotFound, SecretInvalid,
 // AudienceMismatch (Stalled), Unreachable, TLSRefused, NotPermitted, HistoryRewound. It is Stalled only where nothing but
-// another CMHost helps; everything else is tried again.
-func decideHost(failure *cmclient.Failure) []namedFinding {
-	if failure == nil {
-		return []namedFinding{{v1alpha1.ConditionReady, holds(v1alpha1.ReasonConnected, "the CM host answers, and its changes are followed")}}
+// another CMHost helps; everything else is tried again. One that is being deleted says what it waits for.
+func decideHost(failure *cmclient.Failure, neededBy []string) []namedFinding {
+	ready := holds(v1alpha1.ReasonConnected, "the CM host answers, and its changes are followed")
+	if failure != nil {
+		ready = fails(failure.Reason, failure.Message)
 	}
-	progress := v1alpha1.ConditionReconciling
-	if failure.Reason == v1alpha1.ReasonAudienceMismatch {
-		progress = v1alpha1.ConditionStalled
+	findings := []namedFinding{{v1alpha1.ConditionReady, ready}}
+	switch {
+	case len(neededBy) > 0:
+		return append(findings, namedFinding{v1alpha1.ConditionReconciling, holds(v1alpha1.ReasonClosing, "this CMHost goes when no TokenProcedure with the deletion policy Close needs it any more: "+
+			list(neededBy, shownRefused)+". Have their closing requests signed, or set their spec.deletionPolicy to Retain")})
+	case failure == nil:
+		return findings
+	case failure.Reason == v1alpha1.ReasonAudienceMismatch:
+		return append(findings, namedFinding{v1alpha1.ConditionStalled, holds(failure.Reason, failure.Message)})
 	}
-	return []namedFinding{
-		{v1alpha1.ConditionReady, fails(failure.Reason, failure.Message)},
-		{progress, holds(failure.Reason, failure.Message)},
+	return append(findings, namedFinding{v1alpha1.ConditionReconciling, holds(failure.Reason, failure.Message)})
+}
+
+// neededBy are the procedures that keep a CMHost which is being deleted, by name.
+func (r *CMHostReconciler) neededBy(ctx context.Context, host *v1alpha1.CMHost) []string {
+	var names []string
+	if host.DeletionTimestamp == nil {
+		return nil
 	}
+	for _, procedure := range r.Waker.proceduresOf(ctx, host) {
+		if needsHost(procedure) {
+			names = append(names, procedure.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // announce makes an event when the host can be used no more, or again.

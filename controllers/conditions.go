@@ -45,7 +45,7 @@ func conditionsOf(findings []namedFinding, before []metav1.Condition, generation
 			Type: f.conditionType, Status: f.status, ObservedGeneration: generation,
 			LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)), Reason: f.reason, Message: shorten(f.message, maxMessage),
 		}
-		if old := meta.FindStatusCondition(before, f.conditionType); old != nil && old.Status == f.status {
+		if old := meta.FindStatusCondition(before, f.conditionType); old != nil && old.Status == f.status && !old.LastTransitionTime.After(now) {
 			condition.LastTransitionTime = old.LastTransitionTime
 		}
 		conditions = append(conditions, condition)

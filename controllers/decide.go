@@ -48,7 +48,7 @@ type plan struct {
 // decide says everything about a procedure. It is pure: the same facts give the same plan.
 func decide(f *facts, now time.Time) plan {
 	if f.deleting() {
-		return decideDeletion(f)
+		return decideDeletion(f, now)
 	}
 	p := plan{host: f.hostStatus()}
 	if f.hostDown() && f.wasReady() {

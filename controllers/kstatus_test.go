@@ -245,10 +245,10 @@ func TestWhatToolsSayOfEverySignature(t *testing.T) {
 
 func TestWhatToolsSayOfEveryCMHost(t *testing.T) {
 	found := seen{}
-	found.add(decideHost(nil), false)
+	found.add(decideHost(nil, nil), false)
 	for _, reason := range hostReasons {
 		if reason != reasonNotReported && reason != v1alpha1.ReasonConnected {
-			found.add(decideHost(&cmclient.Failure{Reason: reason, Message: "gone"}), false)
+			found.add(decideHost(&cmclient.Failure{Reason: reason, Message: "gone"}, nil), false)
 		}
 	}
 	found.expect(t, "CMHost", func(s seenStatus) (status.Status, string) {

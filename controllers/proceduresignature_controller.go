@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -76,10 +77,11 @@ func (r *ProcedureSignatureReconciler) plan(ctx context.Context, object *v1alpha
 	return decideSignature(facts, at, r.now()), facts.host.failed != nil, nil
 }
 
-// wakeSameOfficer wakes the signatures that this one, new, may keep from counting: later ones of the same officer.
+// wakeSameOfficer wakes the signatures that this one keeps from counting as of now, or no more: later ones of the same
+// officer.
 func (r *ProcedureSignatureReconciler) wakeSameOfficer(f *facts, at int) {
 	own := f.signatures[at]
-	if own.object.Status.ObservedGeneration == own.object.Generation || !own.verdict.Verified() {
+	if own.verdict.Officer == nil || own.verdict.Verified() == meta.IsStatusConditionTrue(own.object.Status.Conditions, v1alpha1.ConditionVerified) {
 		return
 	}
 	for _, later := range f.signatures[at+1:] {

@@ -285,7 +285,7 @@ var _ = Describe("the program", Label("slow"), func() {
 	}, SpecTimeout(crashTime))
 
 	It("that leads and is killed is followed by its standby", func(ctx SpecContext) {
-		const lease = 3 * time.Second
+		const gap = 3 * time.Second
 		deaths := environmentNumber("KILLS", 12) / 4
 		seed := faultSeed()
 		w := newWorld(ctx)
@@ -300,7 +300,7 @@ var _ = Describe("the program", Label("slow"), func() {
 			create(ctx, object, w.signature(object, w.one), w.signature(object, w.two))
 			expected[name] = []string{w.digest(object)}
 		}
-		elect := []string{"-leader-elect", "-leader-election-namespace=" + w.namespace, "-lease-duration=" + lease.String()}
+		elect := []string{"-leader-elect", "-leader-election-namespace=" + w.namespace, "-lease-duration=" + gap.String()}
 		leader := w.run(program(), nil, elect...)
 		made("first")
 		w.eventually(ctx, "first", synced)
@@ -321,10 +321,9 @@ var _ = Describe("the program", Label("slow"), func() {
 		for name := range expected {
 			w.eventuallyWithin(ctx, name, synced, time.Minute)
 		}
-		fmt.Printf("\nseed %d: %d procedures, leaders killed %v, with a lease of %v the next procedure was synced after %v\n", seed, len(expected), axe.kills, lease, gaps)
+		fmt.Printf("\nseed %d: %d procedures, leaders killed %v, with a lease duration of %v the next procedure was synced after %v\n", seed, len(expected), axe.kills, gap, gaps)
 		w.agrees(ctx, expected)
-		// The standby sees a renewal up to two pauses late, waits for the lease's length, and then looks every now and then.
-		Expect(slices.Max(gaps)).To(BeNumerically("<", 3*lease))
+		Expect(slices.Max(gaps)).To(BeNumerically("<", 3*gap), "a busy machine needs longer than a quiet one")
 	}, SpecTimeout(crashTime))
 
 	It("gives its lease back when it is told to end, and ends soon when nobody answers", func(ctx SpecContext) {

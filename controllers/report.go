@@ -50,6 +50,9 @@ func (r *TokenProcedureReconciler) report(ctx context.Context, f *facts, p plan)
 	if err := applyStatus(ctx, r.Client, configuration, replaced, status); err != nil {
 		return client.IgnoreNotFound(err)
 	}
+	if before.ObservedGeneration == f.object.Generation && (before.Request != nil) != (p.wanted != nil || f.submitted) {
+		r.Waker.wakeSignaturesOf(ctx, client.ObjectKeyFromObject(f.object)) // what counts is another thing now
+	}
 	r.metrics.reported(f, &before, &status, r.now())
 	logReport(f.log(ctx), before.Conditions, status.Conditions)
 	r.announce(f, before.Conditions, status.Conditions)

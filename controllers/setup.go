@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -100,6 +101,19 @@ func Mapper(*rest.Config, *http.Client) (meta.RESTMapper, error) {
 func ClientOptions() client.Options {
 	consistent := true
 	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}}
+}
+
+// Replicas makes a manager one of several replicas, of which one works at a time. When that one dies, another works within
+// the gap: it hears of the last renewal up to a pause late, waits for as long as the lease is good, and looks again after
+// another pause. One that ends in good order gives its lease back.
+func Replicas(options *ctrl.Options, gap time.Duration) {
+	retry := gap / 15
+	pause := time.Duration(float64(retry) * (1 + leaderelection.JitterFactor))
+	lease := gap - 2*pause
+	renew := lease - pause
+	options.LeaderElection, options.LeaderElectionReleaseOnCancel = true, true
+	options.LeaderElectionID = "token-procedure-operator.cm.tokenprocedures.dev"
+	options.LeaseDuration, options.RenewDeadline, options.RetryPeriod = &lease, &renew, &retry
 }
 
 // Setup registers the three controllers, their indexes, metrics and readiness check in a manager.

@@ -72,7 +72,7 @@ func second(t time.Time) metav1.Time { return metav1.NewTime(t.UTC().Truncate(ti
 func signersText(signatures []v1alpha1.SignatureStatus) string {
 	names := make([]string, len(signatures))
 	for i, signature := range signatures {
-		names[i] = signature.OfficerID
+		names[i] = request.Shown(signature.OfficerID)
 	}
 	slices.Sort(names)
 	return "officer " + list(names, shownRefused)

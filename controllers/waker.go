@@ -140,6 +140,16 @@ func (w *Waker) wakeNamed(ctx context.Context, host *v1alpha1.CMHost, name strin
 	}
 }
 
+// wakeOthers wakes the other objects for a procedure that one of them has just submitted: the feed does not tell of it.
+func (w *Waker) wakeOthers(ctx context.Context, f *facts) {
+	for _, key := range w.proceduresNamed(ctx, f.host.object, f.name()) {
+		if key != client.ObjectKeyFromObject(f.object) {
+			w.procedures.wake(key)
+			w.wakeSignaturesOf(ctx, key)
+		}
+	}
+}
+
 func (w *Waker) proceduresNamed(ctx context.Context, host *v1alpha1.CMHost, name string) []types.NamespacedName {
 	var procedures v1alpha1.TokenProcedureList
 	w.list(ctx, &procedures, client.InNamespace(host.Namespace), client.MatchingFields{indexHostAndName: host.Name + "\x00" + name})
@@ -206,7 +216,11 @@ func onChange(then func(ctx context.Context, object client.Object, queue queue))
 			}
 		},
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
-			if e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || e.ObjectOld.GetUID() != e.ObjectNew.GetUID() {
+			another := e.ObjectOld.GetUID() != e.ObjectNew.GetUID() // one that went and one that came, in a gap of the watch
+			if another {
+				then(ctx, e.ObjectOld, q)
+			}
+			if another || e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() {
 				then(ctx, e.ObjectNew, q)
 			}
 		},

@@ -10,6 +10,7 @@ type SecretReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')",message="name must be one that a Secret can have: lower-case letters, digits, - and ., beginning and ending with a letter or digit"
 	Name string `json:"name,omitempty"`
 }
 

@@ -32,7 +32,7 @@ import (
 const garbagePercent = 12
 
 // graceful is how long the end of what is under way is waited for. Giving the lease back to an API server that does not
-// answer may take ten seconds (renew) besides: together that is well below the 30 s after which the kubelet kills.
+// answer may take as long as renewing it may, 8.4 s, besides: together that is well below the 30 s after which the kubelet kills.
 const graceful = 5 * time.Second
 
 // ballast counts as memory in use, so that the collector has not much to do where the caches are small. It is never
@@ -64,7 +64,7 @@ func main() {
 	flag.StringVar(&o.pprofAddress, "pprof-bind-address", "0", "address that serves profiles of the running program; 0 serves none. Keep it on loopback")
 	flag.StringVar(&o.tracingEndpoint, "tracing-endpoint", "", "URL that takes traces by OTLP over HTTP, for example http://collector:4318/v1/traces; without it the variables OTEL_EXPORTER_OTLP_… say where to, or none are sent")
 	flag.BoolVar(&o.verbose, "verbose", false, "log what is done in detail")
-	flag.DurationVar(&o.leaseDuration, "lease-duration", 15*time.Second, "how long a lease is good without being renewed")
+	flag.DurationVar(&o.leaseDuration, "lease-duration", 15*time.Second, "how long at most nobody works after the replica that did has died; leases are shorter by what it takes to notice")
 	flag.Parse()
 	level := slog.LevelInfo
 	if o.verbose {
@@ -98,25 +98,22 @@ func run(o options) error {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(corev1.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
-	renew, retry := o.leaseDuration*2/3, o.leaseDuration*2/15
 	endsWithin := graceful
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:                        scheme,
-		Cache:                         controllers.CacheOptions(o.namespaceList()),
-		Client:                        controllers.ClientOptions(),
-		MapperProvider:                controllers.Mapper,
-		Metrics:                       o.metrics(),
-		HealthProbeBindAddress:        o.probeAddress,
-		PprofBindAddress:              o.pprofAddress,
-		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "token-procedure-operator.cm.tokenprocedures.dev",
-		LeaderElectionNamespace:       o.leaderElectionNamespace,
-		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 &o.leaseDuration,
-		RenewDeadline:                 &renew,
-		RetryPeriod:                   &retry,
-		GracefulShutdownTimeout:       &endsWithin,
-	})
+	how := ctrl.Options{
+		Scheme:                  scheme,
+		Cache:                   controllers.CacheOptions(o.namespaceList()),
+		Client:                  controllers.ClientOptions(),
+		MapperProvider:          controllers.Mapper,
+		Metrics:                 o.metrics(),
+		HealthProbeBindAddress:  o.probeAddress,
+		PprofBindAddress:        o.pprofAddress,
+		LeaderElectionNamespace: o.leaderElectionNamespace,
+		GracefulShutdownTimeout: &endsWithin,
+	}
+	if o.leaderElect {
+		controllers.Replicas(&how, o.leaseDuration)
+	}
+	mgr, err := ctrl.NewManager(config, how)
 	if err != nil {
 		return err
 	}

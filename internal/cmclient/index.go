@@ -74,12 +74,15 @@ func (e Entry) valid() bool {
 	stateKnown := e.State == request.Active || e.State == request.Closed
 	evidence := e.Revision == 0 && e.Digest == "" || e.Revision > 0 && e.Revision <= request.MaxRevision && isDigest(e.Digest)
 	for _, signer := range e.Signers {
-		if signer.OfficerID == "" || len(signer.OfficerID) > 256 || len(signer.Subject) > 1024 {
+		if signer.OfficerID == "" || len(signer.OfficerID) > 256 || len(signer.Subject) > 1024 || !writable(signer.SignedAt) {
 			return false
 		}
 	}
-	return stateKnown && evidence && len(e.Signers) <= 2 && len(e.Domain) <= 512 && len(e.SerialRange.From) <= 20 && len(e.SerialRange.To) <= 20
+	return stateKnown && evidence && writable(e.AcceptedAt) && len(e.Signers) <= 2 && len(e.Domain) <= 512 && len(e.SerialRange.From) <= 20 && len(e.SerialRange.To) <= 20
 }
+
+// writable tells whether the API server can have a time, whatever its zone.
+func writable(t time.Time) bool { return t.UTC().Year() >= 0 && t.UTC().Year() <= 9999 }
 
 func isDigest(text string) bool {
 	const prefix = "sha256:"

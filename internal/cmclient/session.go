@@ -1,10 +1,12 @@
 package cmclient
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
@@ -25,6 +27,9 @@ const (
 	// restless is the pause before a feed is asked again that says at once that nothing changed, instead of waiting.
 	restless = time.Second
 )
+
+// sessions counts those of all connections.
+var sessions atomic.Int64
 
 // session reads everything that changed since the last session, or all of it, and then follows the feed until it breaks.
 // It always returns an error.
@@ -66,6 +71,7 @@ func (c *Connection) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	snapshot.Session = sessions.Add(1)
 	c.mu.Lock()
 	c.forbidden = nil
 	c.mu.Unlock()
@@ -91,6 +97,9 @@ func (c *Connection) checkHost(ctx context.Context, snapshot Snapshot) (Snapshot
 	return snapshot, c.checkLog(ctx, snapshot.Log)
 }
 
+// emptyLog is how a person accepts the head of a log without entries.
+const emptyLog = "empty"
+
 // checkLog refuses a host whose log does not continue the remembered one: it was restored from a backup, and what it
 // forgot would be submitted to it as if it were new.
 func (c *Connection) checkLog(ctx context.Context, found LogHead) error {
@@ -105,11 +114,12 @@ func (c *Connection) checkLog(ctx context.Context, found LogHead) error {
 		}
 		continues = there && entry.Hash == remembered.Head
 	}
-	if !continues && (accepted == "" || accepted != found.Head) {
+	head := cmp.Or(found.Head, emptyLog)
+	if !continues && accepted != head {
 		return &Failure{Reason: v1alpha1.ReasonHistoryRewound, Message: fmt.Sprintf(
 			"the CM host's log does not continue the one that was seen: expected entry %d with hash %s, found a log of %d entries with head %s. "+
 				"The host was restored from a backup, or spec.url leads to another one; nothing is submitted. If that is right, set the annotation %s: %s on this CMHost",
-			remembered.Length, remembered.Head, found.Length, found.Head, v1alpha1.AnnotationAcceptLogHead, found.Head)}
+			remembered.Length, remembered.Head, found.Length, head, v1alpha1.AnnotationAcceptLogHead, head)}
 	}
 	c.mu.Lock()
 	c.remembered = found

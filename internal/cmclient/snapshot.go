@@ -32,6 +32,8 @@ type Snapshot struct {
 	Register *signing.Register
 	// Catalog is what the host offers.
 	Catalog *rules.Catalog
+	// Session numbers, for all connections of this program, the unbroken time in which the host's changes were followed.
+	Session int64
 	// Policy numbers the register and the catalogue together: it rises when either changes.
 	Policy int64
 

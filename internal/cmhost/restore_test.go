@@ -140,7 +140,7 @@ func TestRunningHostsGoOnAfterARestore(t *testing.T) {
 // TestTheWitnessOfAFile shows what counts as a restore of a SQLite file, and what does not.
 func TestTheWitnessOfAFile(t *testing.T) {
 	address := filepath.Join(t.TempDir(), "host.db")
-	witness := address + "-witness"
+	witness := filepath.Join(filepath.Dir(address), ".witness-of-"+filepath.Base(address))
 	host := start(t, address)
 	host.accept(t, 1, signingtest.Procedure("First"))
 	var behind []byte

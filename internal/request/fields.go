@@ -22,7 +22,7 @@ type Difference struct {
 
 // String is the difference in one line, in domain words.
 func (d Difference) String() string {
-	return d.Label + ": " + orNone(d.Old) + " -> " + orNone(d.New)
+	return d.Label + ": " + orNone(printable(d.Old)) + " -> " + orNone(printable(d.New))
 }
 
 func orNone(value string) string {

@@ -14,6 +14,11 @@ func Shown(value string) string {
 	if len(value) > maxShown {
 		value = strings.ToValidUTF8(value[:maxShown], "") + "…"
 	}
+	return printable(value)
+}
+
+// printable replaces control, bidirectional and invisible characters.
+func printable(value string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r

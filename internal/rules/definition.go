@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -89,6 +90,9 @@ func compile(crd *apiextensionsv1.CustomResourceDefinition) (*definition, error)
 	schemaValidator, _, err := validation.NewSchemaValidator(internal.OpenAPIV3Schema)
 	if err != nil {
 		return nil, err
+	}
+	if len(structural.XValidations) > 0 || len(structural.Properties["metadata"].XValidations) > 0 {
+		return nil, errors.New("rules beside those of spec are not supported")
 	}
 	spec := structural.Properties["spec"]
 	compiled, err := compileNode(&spec, model.SchemaDeclType(&spec, false))

@@ -56,21 +56,18 @@ type signedAttributes struct {
 	signingTime   time.Time
 }
 
-// parseSignedData reads a signature. What it refuses is Malformed.
+// parseSignedData reads a signature. What it refuses is Malformed; then nothing of the result means anything but the
+// content, which is there where it could be read before anything was wrong.
 func parseSignedData(input []byte) (*signedData, error) {
+	signed := &signedData{}
 	if len(input) > MaxBytes {
-		return nil, fmt.Errorf("the signature has %d bytes; at most %d are allowed", len(input), MaxBytes)
+		return signed, fmt.Errorf("the signature has %d bytes; at most %d are allowed", len(input), MaxBytes)
 	}
 	outer := newReader(input)
 	contentInfo := outer.inside(asn1.SEQUENCE, "a CMS ContentInfo in DER")
-	outer.end("the ContentInfo")
 	contentInfo.expectOID(oidSignedData, "the content type id-signedData")
 	explicit := contentInfo.inside(constructed0, "the SignedData")
-	contentInfo.end("the ContentInfo")
 	body := explicit.inside(asn1.SEQUENCE, "the SignedData")
-	explicit.end("the SignedData")
-
-	signed := &signedData{}
 	if version := body.smallInteger("the version of the SignedData"); !body.failed() && (version < 1 || version > 5) {
 		body.fail("the version of the SignedData is %d; expected 1 to 5", version)
 	}
@@ -78,6 +75,9 @@ func parseSignedData(input []byte) (*signedData, error) {
 		digests.algorithm("a digest algorithm")
 	}
 	signed.content = body.attachedContent()
+	outer.end("the ContentInfo")
+	contentInfo.end("the ContentInfo")
+	explicit.end("the SignedData")
 	signed.certificates = body.certificates()
 	if body.next(constructed1) {
 		for revocations := body.inside(constructed1, "the revocation lists"); revocations.more(); {
@@ -94,7 +94,7 @@ func parseSignedData(input []byte) (*signedData, error) {
 		body.fail("there is more than one signer: expected exactly one; each officer makes a signature of their own")
 	}
 	if body.failed() {
-		return nil, *body.failure
+		return signed, *body.failure
 	}
 	return signed, nil
 }

@@ -42,16 +42,18 @@ func (v Verdict) refused(r *refusal) Verdict {
 // signer's certificate in the register, and checks the signature with its key.
 func authenticate(der []byte, terms Terms) (Verdict, *listing, *refusal) {
 	var verdict Verdict
-	signed, err := parseSignedData(der)
-	if err != nil {
-		return verdict, nil, refuse(v1alpha1.ReasonMalformed, "not a signature as expected: %s", err)
+	signed, malformed := parseSignedData(der)
+	parsed, err := terms.Content.read(signed.content)
+	if err == nil {
+		verdict.Request, verdict.Digest = &parsed, request.DigestOf(signed.content)
+	}
+	if malformed != nil {
+		return verdict, nil, refuse(v1alpha1.ReasonMalformed, "not a signature as expected: %s", malformed)
 	}
 	verdict.SignedAt = signed.attributes.signingTime
-	parsed, err := terms.Content.read(signed.content)
 	if err != nil {
 		return verdict, nil, refuse(v1alpha1.ReasonMalformed, "what was signed is not as expected: %s", err)
 	}
-	verdict.Request, verdict.Digest = &parsed, request.DigestOf(signed.content)
 	listed, certificate, refused := signed.authenticate(terms.Register)
 	// Its own bytes or the register's: a part of the signature would keep all of it in memory with the verdict.
 	verdict.CertificateDER = bytes.Clone(certificate)

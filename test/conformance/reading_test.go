@@ -122,6 +122,24 @@ func checkReading(t *testing.T, s *session) {
 			t.Errorf("revision %d of the history: %d %s with %d signatures; want %s", i+1, item.Revision, item.Digest, len(item.Signatures), made[i].Digest)
 		}
 	}
+	var paged []string
+	for after := ""; ; {
+		var page cmhostv1.TokenProcedureHistory
+		s.get(t, pathOf(p.Name)+"/history?limit=1"+after).into(t, &page)
+		for _, item := range page.Items {
+			paged = append(paged, item.Digest)
+		}
+		if page.Next == 0 || len(paged) > 3 {
+			break
+		}
+		after = fmt.Sprint("&after=", page.Next)
+	}
+	if want := []string{made[0].Digest, made[1].Digest, made[2].Digest}; !slices.Equal(paged, want) {
+		t.Errorf("the history page by page: %v; want %v", paged, want)
+	}
+	for _, query := range []string{"limit=0", "limit=501", "after=-1"} {
+		s.call(t, "reader", http.MethodGet, pathOf(p.Name)+"/history?"+query, nil, nil).want(t, http.StatusBadRequest, "malformed", "")
+	}
 	var listed cmhostv1.TokenProcedureList
 	s.get(t, "/v1/token-procedures?limit=1&after="+url.QueryEscape(p.Name[:len(p.Name)-1])).into(t, &listed)
 	if len(listed.Items) != 1 || listed.Items[0].Name != p.Name || listed.Items[0].Digest != made[2].Digest || listed.Items[0].Revision != 3 || len(listed.Items[0].Signers) != 2 {
@@ -209,7 +227,7 @@ func checkChanges(t *testing.T, s *session) {
 		t.Errorf("changes of %q; want %q", found, names)
 	}
 	s.call(t, "reader", http.MethodGet, "/v1/changes?after=unknown", nil, nil).want(t, http.StatusGone, "cursor-gone", "")
-	for _, query := range []string{"wait=61", "wait=-1", "wait=x"} {
+	for _, query := range []string{"wait=61", "wait=-1", "wait=x", "wait=18446744074"} {
 		s.call(t, "reader", http.MethodGet, "/v1/changes?"+query, nil, nil).want(t, http.StatusBadRequest, "malformed", "")
 	}
 }

@@ -56,7 +56,7 @@ func (s *session) refusals() []refusal {
 		{name: "the same revision with other content", change: func(r *request.Request) { r.Revision, r.Procedure.State = 5, request.Closed }, status: 409, kind: "revision-conflict"},
 		{name: "a revision too far above", change: func(r *request.Request) { r.Revision = 10_006 }, status: 422, kind: "rule-broken"},
 		{name: "a forged signature value", spoil: tampered(0), status: 403, kind: "signature", reason: "BadSignature"},
-		{name: "a signature with something behind it", spoil: func(b *cmhostv1.Submission) { b.Signatures[1] = append(b.Signatures[1], 0) }, status: 400, kind: "malformed"},
+		{name: "a signature with something behind it", spoil: func(b *cmhostv1.Submission) { b.Signatures[1] = append(b.Signatures[1], 0) }, status: 403, kind: "signature", reason: "Malformed"},
 		{name: "a signer whom the host does not know", needs: []string{"stranger"}, officers: []string{"officer-1", "stranger"}, status: 403, kind: "signature", reason: "UnknownSigner"},
 		{name: "an expired certificate", needs: []string{"officer-5"}, officers: []string{"officer-5", "officer-2"}, status: 403, kind: "signature", reason: "CertificateExpired"},
 		{name: "an abandoned approval", at: -s.maxAge - time.Minute, status: 403, kind: "signature", reason: "SignatureExpired"},

@@ -106,6 +106,17 @@ func limitOf(given *int, absent int) (int, *problem.Error) {
 	return *given, nil
 }
 
+// indexOf is the place in the log behind which an answer begins.
+func indexOf(given *int64) (int64, *problem.Error) {
+	if given == nil {
+		return 0, nil
+	}
+	if *given < 0 {
+		return 0, problem.New(cmhostv1.ProblemMalformed, "after is %d; expected what next was in the answer before", *given).At("/after", "expected 0 or more")
+	}
+	return *given, nil
+}
+
 // storable tells whether a database can have a text; all databases have all names.
 func storable(text string) bool {
 	const enough = 1024
@@ -136,9 +147,9 @@ func (a *api) GetTokenProcedureHistory(ctx context.Context, call cmhostv1.GetTok
 	if refused != nil {
 		return nil, refused
 	}
-	after := int64(-1)
-	if call.Params.After != nil {
-		after = *call.Params.After
+	after, refused := indexOf(call.Params.After)
+	if refused != nil {
+		return nil, refused
 	}
 	noted(ctx).name = call.Name
 	if !storable(call.Name) {
@@ -188,12 +199,9 @@ func (a *api) ReadLog(ctx context.Context, call cmhostv1.ReadLogRequestObject) (
 	if refused != nil {
 		return nil, refused
 	}
-	after := int64(0)
-	if call.Params.After != nil {
-		after = *call.Params.After
-	}
-	if after < 0 {
-		return nil, problem.New(cmhostv1.ProblemMalformed, "after is %d; expected an index", after).At("/after", "expected 0 or more")
+	after, refused := indexOf(call.Params.After)
+	if refused != nil {
+		return nil, refused
 	}
 	page, err := a.store().Log(ctx, after, limit)
 	if err != nil {
@@ -210,13 +218,12 @@ func (a *api) ReadLog(ctx context.Context, call cmhostv1.ReadLogRequestObject) (
 func (a *api) WatchChanges(ctx context.Context, call cmhostv1.WatchChangesRequestObject) (cmhostv1.WatchChangesResponseObject, error) {
 	wait := time.Duration(0)
 	if given := call.Params.Wait; given != nil {
-		wait = time.Duration(*given) * time.Second
-		if *given < 0 || wait > MaxWait {
-			return nil, problem.New(cmhostv1.ProblemMalformed, "wait is %d; expected 0 to %d seconds", *given, int(MaxWait.Seconds())).
-				At("/wait", "expected 0 to %d", int(MaxWait.Seconds()))
+		if most := int(MaxWait.Seconds()); *given < 0 || *given > most {
+			return nil, problem.New(cmhostv1.ProblemMalformed, "wait is %d; expected 0 to %d seconds", *given, most).At("/wait", "expected 0 to %d", most)
 		}
+		wait = time.Duration(*given) * time.Second
 	}
-	if call.Params.After == nil {
+	if call.Params.After == nil || *call.Params.After == "" {
 		now, err := a.store().Now(ctx)
 		return cmhostv1.WatchChanges200JSONResponse{Items: []cmhostv1.Change{}, Next: now}, err
 	}

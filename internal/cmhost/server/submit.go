@@ -1,13 +1,9 @@
 package server
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"errors"
-	"io"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/go-json-experiment/json"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/admission"
@@ -15,50 +11,21 @@ import (
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/store"
 )
 
-// checkMembers refuses a body that is not an object with exactly the members of the contract; their types are checked
-// when they are read.
+// checkMembers refuses a body that is not an object with exactly the members of the contract, each once, in base64.
 func checkMembers(body []byte) *problem.Error {
-	found, err := members(body)
-	if err != nil {
-		return problem.New(cmhostv1.ProblemMalformed, "the body is not one JSON object: %s", err)
+	var submitted struct {
+		Request    []byte   `json:"request"`
+		Signatures [][]byte `json:"signatures"`
 	}
-	for _, name := range []string{"request", "signatures"} {
-		if kind, there := found[name]; !there || kind == jsontext.KindNull {
+	if err := json.Unmarshal(body, &submitted, json.RejectUnknownMembers(true)); err != nil {
+		return problem.New(cmhostv1.ProblemMalformed, "the body is not an object with a request in base64 and a list of signatures in base64: %s", err)
+	}
+	for name, found := range map[string]bool{"request": submitted.Request != nil, "signatures": submitted.Signatures != nil} {
+		if !found {
 			return problem.New(cmhostv1.ProblemMalformed, "the body has no %s", name).At("/"+name, "required")
 		}
-		delete(found, name)
-	}
-	for unknown := range found {
-		return problem.New(cmhostv1.ProblemMalformed, "the body has the member %q; expected request and signatures only", unknown)
 	}
 	return nil
-}
-
-// members are the kinds of the values of a JSON object's members, each there once; behind it nothing follows.
-func members(object []byte) (map[string]jsontext.Kind, error) {
-	decoder := jsontext.NewDecoder(bytes.NewBuffer(object)) // of which nothing is copied
-	begin, err := decoder.ReadToken()
-	if err != nil || begin.Kind() != jsontext.KindBeginObject {
-		return nil, cmp.Or(err, errors.New("it begins with something else"))
-	}
-	found := map[string]jsontext.Kind{}
-	for decoder.PeekKind() == jsontext.KindString {
-		name, err := decoder.ReadToken()
-		if err != nil {
-			return nil, err
-		}
-		found[name.String()] = decoder.PeekKind()
-		if err := decoder.SkipValue(); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := decoder.ReadToken(); err != nil {
-		return nil, err
-	}
-	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, cmp.Or(err, errors.New("something follows it"))
-	}
-	return found, nil
 }
 
 // PutTokenProcedure implements the contract.

@@ -15,10 +15,16 @@ func TestABodyHasExactlyItsMembersOnceEach(t *testing.T) {
 		`{"request":"e30=","signatures":["e30=","e30="]`:                   false,
 		`{"request":"e30=","signatures":["e30=","e30="]]`:                  false,
 		`{"request":"e30=","signatures":{"a":1,"a":2}}`:                    false,
-		`[]`:   false,
-		`null`: false,
-		`7`:    false,
-		``:     false,
+		`{"request":[101,51],"signatures":["e30=","e30="]}`:                false,
+		`{"request":"e30=","signatures":[[101],"e30="]}`:                   false,
+		`{"request":"e30=\\n","signatures":["e30=","e30="]}`:               false,
+		`{"request":"e30","signatures":["e30=","e30="]}`:                   false,
+		`{"request":"e30=","signatures":"e30="}`:                           false,
+		`{"request":"e30=","signatures":[]}`:                               true, // how many is asked later
+		`[]`:                                                               false,
+		`null`:                                                             false,
+		`7`:                                                                false,
+		``:                                                                 false,
 	} {
 		if refused := checkMembers([]byte(body)); (refused == nil) != accepted {
 			t.Errorf("%s: refused %v, accepted should be %v", body, refused, accepted)

@@ -149,6 +149,7 @@ func (tx *Tx) SetPolicy(ctx context.Context, officers []signing.Officer, catalog
 	if err != nil {
 		return tx.fail("write the catalogue", err)
 	}
+	tx.written++
 	for kind, document := range map[string]Document{kindOfficers: register, kindCatalog: offered} {
 		if err := tx.exec(ctx, "write "+kind, putDocument, kind, document.ETag, string(document.Body)); err != nil {
 			return err

@@ -19,7 +19,7 @@ type Page struct {
 	Items []json.RawMessage
 	// More tells whether something follows; then Last is the place of the last item.
 	More bool
-	// Last is the name, revision or index of the last item.
+	// Last is the name or the log's index of the last item.
 	LastName  string
 	LastIndex int64
 }
@@ -77,9 +77,10 @@ func readProcedure(ctx context.Context, from querier, name string) (*cmhostv1.To
 	return procedureOf(plain)
 }
 
-// History are the revisions of a token procedure above one, oldest first, or ErrNotFound. LastIndex is a revision.
+// History are the revisions of a token procedure behind a place in the log, oldest first, or ErrNotFound. A procedure that
+// was loaded more than once has revision 0 more than once.
 func (s *Store) History(ctx context.Context, name string, after int64, limit int) ([]cmhostv1.TokenProcedure, Page, error) {
-	const list = `SELECT revision, entry FROM log WHERE name = $1 AND revision IS NOT NULL AND revision > $2 ORDER BY revision, idx LIMIT $3`
+	const list = `SELECT idx, entry FROM log WHERE name = $1 AND revision IS NOT NULL AND idx > $2 ORDER BY idx LIMIT $3`
 	page, err := s.page(ctx, limit, func(page *Page) []any { return []any{&page.LastIndex} }, list, name, after, limit+1)
 	if err != nil {
 		return nil, page, err

@@ -54,7 +54,7 @@ type Tx struct {
 	head     chain.Head
 	audience string
 	policy   *Policy
-	written  int
+	written  int   // of changes, whether they wait or not
 	failed   error // the first error of the database: the transaction is lost
 }
 
@@ -98,7 +98,6 @@ func (tx *Tx) row(ctx context.Context, statement string, arguments ...any) *sql.
 
 // exec runs a prepared statement that writes.
 func (tx *Tx) exec(ctx context.Context, purpose, statement string, arguments ...any) error {
-	tx.written++
 	if _, err := tx.sql.StmtContext(ctx, tx.prepared[statement]).ExecContext(ctx, arguments...); err != nil {
 		return tx.fail(purpose, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/chain"
 )
@@ -22,8 +23,10 @@ type witness struct {
 // testimony is what follows the name: the index and the hash of the last entry. All names have the same length.
 const testimony = " %16d %-71s\n"
 
-// witnessOf is what a database's witness is called.
-func witnessOf(address string) string { return address + "-witness" }
+// witnessOf is what a database's witness is called: nothing that a copy of everything which begins like the database takes.
+func witnessOf(address string) string {
+	return filepath.Join(filepath.Dir(address), ".witness-of-"+filepath.Base(address))
+}
 
 // openWitness opens the witness of a database, whose writers must be locked out.
 func openWitness(ctx context.Context, path string, from querier, head chain.Head) (w *witness, err error) {
