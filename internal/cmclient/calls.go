@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/utils/lru"
+
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
@@ -159,20 +161,36 @@ func (c *Connection) catchUpAgain() {
 func (c *Connection) Content(ctx context.Context, name string) (Revision, error) {
 	entry, found := c.Entry(name)
 	key := contentKey{name, entry.Revision, entry.Digest, entry.AcceptedAt.UnixNano()}
-	if cached, hit := c.contents.Get(key); found && entry.Revision > 0 && hit {
-		return cached.(Revision), nil
+	cache := c.contents
+	if !found || entry.Revision == 0 { // who made it elsewhere may change it without a revision
+		cache = nil
 	}
-	read, err := c.shared(ctx, fmt.Sprint("content ", key), func() (any, error) { return c.readContent(name) })
+	read, err := c.shared(ctx, "content", cache, key, func() (any, error) { return c.readContent(name) })
 	if err != nil {
 		return Revision{}, err
 	}
 	return read.(Revision), nil
 }
 
-// shared reads for all who ask for the same at the same time. What is read ends with the connection, not with one of them.
-func (c *Connection) shared(ctx context.Context, key string, read func() (any, error)) (any, error) {
+// shared reads, once for all who ask for the same at the same time, what the cache, if any, does not have. What is read
+// ends with the connection, not with one of them.
+func (c *Connection) shared(ctx context.Context, what string, cache *lru.Cache, key contentKey, read func() (any, error)) (any, error) {
+	known := func() (any, bool) {
+		if cache == nil {
+			return nil, false
+		}
+		return cache.Get(key)
+	}
+	if cached, hit := known(); hit {
+		return cached, nil
+	}
 	select {
-	case result := <-c.reads.DoChan(key, read):
+	case result := <-c.reads.DoChan(fmt.Sprint(what, " ", key), func() (any, error) {
+		if cached, hit := known(); hit { // by one who has asked a moment earlier
+			return cached, nil
+		}
+		return read()
+	}):
 		return result.Val, result.Err
 	case <-ctx.Done():
 		return nil, AsFailure(ctx.Err())
@@ -212,10 +230,7 @@ func (c *Connection) History(ctx context.Context, name string) ([]Revision, erro
 		return nil, nil
 	}
 	key := contentKey{name, entry.Revision, entry.Digest, entry.AcceptedAt.UnixNano()}
-	if cached, hit := c.histories.Get(key); hit {
-		return cached.([]Revision), nil
-	}
-	read, err := c.shared(ctx, fmt.Sprint("history ", key), func() (any, error) { return c.readHistory(name, key) })
+	read, err := c.shared(ctx, "history", c.histories, key, func() (any, error) { return c.readHistory(name, key) })
 	if err != nil {
 		return nil, err
 	}

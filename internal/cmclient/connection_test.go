@@ -193,6 +193,15 @@ func TestAHostThatBecomesAnotherOneIsNotUsed(t *testing.T) {
 	}
 	f.AcceptHead(headAt(1))
 	f.until("the accepted host", func(n told) bool { return n.state.Available() })
+
+	h.with(func() { h.epoch, h.changes = h.epoch+1, nil })
+	h.cut(t)
+	n = f.until("a host that lost everything", func(n told) bool { return n.state.Failure != nil })
+	if !strings.HasSuffix(n.state.Failure.Message, ": empty on this CMHost") {
+		t.Errorf("an empty log was told as %+v; expected how to accept it", n.state.Failure)
+	}
+	f.AcceptHead("empty")
+	f.until("the accepted empty host", func(n told) bool { return n.state.Available() })
 }
 
 func TestAHostThatSaysItIsAnotherOneIsAskedAgain(t *testing.T) {
