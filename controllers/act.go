@@ -17,6 +17,7 @@ import (
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmclient"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
+	"github.com/tokenprocedures/token-procedure-operator/internal/rules"
 )
 
 // maxSteps bounds the effects of one reconcile: secure, submit, release, and what is left of a conflict is for the next.
@@ -117,6 +118,7 @@ func (r *TokenProcedureReconciler) submit(ctx context.Context, f *facts, p plan)
 		}
 		return
 	}
+	connection.WatchRange(f.name(), rules.SerialRange{})
 	f.host.entry, f.host.content, f.tookOver = &entry, nil, tookOver
 	f.submitted = true
 	r.wakeSuperseded(f)

@@ -12,7 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -132,7 +132,7 @@ func (r *CMHostReconciler) connect(ctx context.Context, host *v1alpha1.CMHost, k
 		connection.AcceptHead(host.Annotations[v1alpha1.AnnotationAcceptLogHead])
 		return nil
 	}
-	if problems := path.IsValidPathSegmentName(host.Spec.TLSSecretRef.Name); len(problems) > 0 { // the CRD refuses it now; a stored one may be older
+	if problems := content.IsPathSegmentName(host.Spec.TLSSecretRef.Name); len(problems) > 0 { // the CRD refuses it now; a stored one may be older
 		r.fail(host, v1alpha1.ReasonSecretNotFound, fmt.Sprintf("spec.tlsSecretRef.name is %q, which no Secret can be called: correct it", request.Shown(host.Spec.TLSSecretRef.Name)))
 		return nil
 	}

@@ -26,7 +26,8 @@ const (
 	indexHostAndName  = "host+name"
 )
 
-// gatherer collects facts. It only reads: the cache, the connection's memory, and the host where a decision cannot do without.
+// gatherer collects facts. It only reads: the cache, the connection's memory, and the host where a decision cannot do
+// without; and it tells the connection of which overlaps it wants to hear.
 type gatherer struct {
 	client client.Client
 	pool   *cmclient.Pool
@@ -130,8 +131,13 @@ func hostAndName(procedure *v1alpha1.TokenProcedure) string {
 
 // gatherEntry finds what the host has under the name, and reads content and history only where a decision needs them.
 func (g *gatherer) gatherEntry(ctx context.Context, f *facts, connection *cmclient.Connection) error {
-	f.host.ranges = connection.SerialRanges()
 	entry, found := connection.Entry(f.name())
+	span, _ := rules.SerialRangeOf(f.own.Procedure)
+	if f.draft() || found && entry.Digest == f.digest { // the host's own ranges have it
+		span = rules.SerialRange{}
+	}
+	connection.WatchRange(f.name(), span) // before the ranges are looked at, so that none is missed
+	f.host.ranges = connection.SerialRanges()
 	if !found {
 		return nil
 	}

@@ -285,7 +285,7 @@ var _ = Describe("the program", Label("slow"), func() {
 	}, SpecTimeout(crashTime))
 
 	It("that leads and is killed is followed by its standby", func(ctx SpecContext) {
-		const gap = 3 * time.Second
+		const gap = 5 * time.Second
 		deaths := environmentNumber("KILLS", 12) / 4
 		seed := faultSeed()
 		w := newWorld(ctx)

@@ -21,7 +21,7 @@ func elected(options *ctrl.Options, namespace string, gap time.Duration) {
 }
 
 var _ = Describe("two replicas", func() {
-	const gap = 3 * time.Second
+	const gap = 5 * time.Second
 
 	It("do the work once, and the second takes over when the first ends or dies", func(ctx SpecContext) {
 		w := newWorld(ctx)

@@ -10,7 +10,8 @@ type Change struct {
 	Availability bool
 	// Procedures whose entry is another one now, by name.
 	Procedures []string
-	// Ranges are procedures whose card serial numbers overlap, or overlapped, those of one that is another one now.
+	// Ranges are procedures whose card serial numbers, at the host or watched, overlap, or overlapped, those of one that is
+	// another one now.
 	Ranges []string
 	// Officers whose entry in the register is another one now, by id.
 	Officers map[string]bool

@@ -156,6 +156,10 @@ func (c *Connection) Entry(name string) (Entry, bool) { return c.index.get(name)
 // SerialRanges are the card serial numbers that the host's Active procedures use.
 func (c *Connection) SerialRanges() *rules.SerialRanges { return c.index.ranges }
 
+// WatchRange lets a procedure be among those of Change.Ranges although the host does not have it, or not with this range.
+// Without a range that ends.
+func (c *Connection) WatchRange(name string, r rules.SerialRange) { c.index.watched.Set(name, r) }
+
 // Procedures is the number of procedures that the host has.
 func (c *Connection) Procedures() int { return c.index.length() }
 

@@ -106,7 +106,8 @@ type index struct {
 	clock   uint64
 	own     map[string]*submissions
 	ranges  *rules.SerialRanges // of the Active procedures
-	// overlapping are procedures whose range overlaps, or overlapped, one that changed.
+	watched *rules.SerialRanges // that somebody wants for procedures, and the host does not have
+	// overlapping are procedures whose range, at the host or watched, overlaps or overlapped one that changed.
 	overlapping map[string]bool
 }
 
@@ -124,7 +125,7 @@ type submissions struct {
 const maxName = 512
 
 func newIndex() *index {
-	return &index{entries: map[string]Entry{}, stamps: map[string]uint64{}, own: map[string]*submissions{}, ranges: &rules.SerialRanges{}, overlapping: map[string]bool{}}
+	return &index{entries: map[string]Entry{}, stamps: map[string]uint64{}, own: map[string]*submissions{}, ranges: &rules.SerialRanges{}, watched: &rules.SerialRanges{}, overlapping: map[string]bool{}}
 }
 
 // set keeps an entry, nil for none, and the range of card serial numbers that it uses.
@@ -153,8 +154,10 @@ func (x *index) noteOverlaps(name string, entries ...Entry) {
 		if !entry.usesRange() {
 			continue
 		}
-		for _, overlap := range x.ranges.Overlaps(name, rules.SerialRange(entry.SerialRange), maxOverlapping) {
-			x.overlapping[overlap.Name] = true
+		for _, ranges := range []*rules.SerialRanges{x.ranges, x.watched} {
+			for _, overlap := range ranges.Overlaps(name, rules.SerialRange(entry.SerialRange), maxOverlapping) {
+				x.overlapping[overlap.Name] = true
+			}
 		}
 	}
 }

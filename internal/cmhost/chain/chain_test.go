@@ -48,7 +48,7 @@ func TestVector(t *testing.T) {
 	})
 	// The hash is what `printf %s '{…}' | sha256sum` prints for the entry without it.
 	const want = `{"action":"Added","hash":"sha256:b570b97163aa0a81f5d9fe249071273c44dc2088500fd6564bd9a4f2cced8dd5","index":1,"kind":"PINProcedure","name":"PIN letter","object":{"name":"PIN letter","state":"Active"},"previous":"","time":"2026-11-22T09:30:00Z"}`
-	if err != nil || string(stored) != want {
+	if err != nil || stored != want {
 		t.Errorf("got  %s, %v\nwant %s", stored, err, want)
 	}
 }
