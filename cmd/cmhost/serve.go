@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,6 +65,9 @@ The host stops on SIGTERM after the calls under way.`,
 }
 
 func serve(ctx context.Context, flags *serveFlags) (err error) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(server.GarbagePercent)
+	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	clients, err := server.NewClients(flags.submitters, flags.readers)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/server"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/store"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 	"github.com/tokenprocedures/token-procedure-operator/internal/signing/signingtest"
@@ -38,6 +40,7 @@ const (
 // reading, judging, the transaction, the answer. Host and database go by turns, so that what else the machine does falls
 // on both. It fails where the host has less than half of the database's speed.
 func BenchmarkPut(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(server.GarbagePercent)) // as `cmhost serve` does
 	for name, newDatabase := range databases {
 		b.Run(name, func(b *testing.B) {
 			host, bare := start(b, newDatabase(b)), openBare(b, name, newDatabase(b))

@@ -25,6 +25,10 @@ import (
 // Product is what the host calls itself.
 const Product = "cmhost"
 
+// GarbagePercent is how much garbage a host's program leaves beside what is in use, for debug.SetGCPercent. A host has
+// little in use, some ten megabytes: with Go's own 100 the collector would run twenty times a second under load.
+const GarbagePercent = 400
+
 // DefaultMaxSignatureAge is how old a signature may be when its request is accepted.
 const DefaultMaxSignatureAge = 30 * 24 * time.Hour
 
