@@ -92,3 +92,21 @@ func TestReplaceNamesWhatChanged(t *testing.T) {
 		t.Errorf("changed: %v; expected other, gone and new", changed)
 	}
 }
+
+func TestAnEntryThatNoStatusCanHaveIsNotValid(t *testing.T) {
+	late := time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("west", -12*60*60)) // the year 10000 in UTC
+	for sentence, c := range map[string]struct {
+		change func(*Entry)
+		want   bool
+	}{
+		"as it should be":                 {func(*Entry) {}, true},
+		"accepted beyond what UTC writes": {func(e *Entry) { e.AcceptedAt = late }, false},
+		"signed beyond what UTC writes":   {func(e *Entry) { e.Signers = []Signer{{OfficerID: "one", SignedAt: late}} }, false},
+	} {
+		entry := entryAt(1, "a")
+		c.change(&entry)
+		if entry.valid() != c.want {
+			t.Errorf("%s: valid %t", sentence, !c.want)
+		}
+	}
+}
