@@ -28,9 +28,9 @@ type Config struct {
 	AcceptedHead string
 	// Notify hears of every change, with how the connection stands then. It must not block.
 	Notify func(State, Change)
-	// Observe hears of every call.
+	// Observe hears of every call; nobody does if nil.
 	Observe Observe
-	// Log is for people who look for a fault. It never sees keys or answers.
+	// Log is for people who look for a fault. It never sees keys or answers. Nothing is logged if nil.
 	Log *slog.Logger
 	// LongestBackOff bounds the time between two attempts; 30 s if zero.
 	LongestBackOff time.Duration
@@ -86,6 +86,9 @@ type Connection struct {
 
 // Connect begins to connect. The connection lives until Close.
 func Connect(config Config) (*Connection, error) {
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
 	if config.Observe == nil {
 		config.Observe = func(string, string, time.Duration) {}
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -293,7 +292,7 @@ func follow(t *testing.T, h *fakeHost, changes ...func(*Config)) *follower {
 	f := &follower{t: t, told: make(chan told, 1000)}
 	config := Config{
 		URL: h.server.URL, Audience: "cm.test", TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13},
-		Notify: func(state State, change Change) { f.told <- told{state, change} }, Log: slog.New(slog.DiscardHandler), LongestBackOff: 200 * time.Millisecond,
+		Notify: func(state State, change Change) { f.told <- told{state, change} }, LongestBackOff: 200 * time.Millisecond,
 	}
 	for _, change := range changes {
 		change(&config)
