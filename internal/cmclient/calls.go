@@ -6,16 +6,20 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/utils/lru"
-
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 	"github.com/tokenprocedures/token-procedure-operator/internal/signing"
 )
 
-// historyTimeout bounds reading all pages of a history. It is below the time that a reconcile has.
-const historyTimeout = 30 * time.Second
+const (
+	// historyTimeout bounds reading all pages of a history. It is below the time that a reconcile has.
+	historyTimeout = 30 * time.Second
+	// maxHistory bounds all pages of a history, in bytes: more than a thousand revisions with usual signatures.
+	maxHistory = 16 << 20
+	// maxRecent bounds what is kept of the contents and histories of one host, in bytes of its answers.
+	maxRecent = 32 << 20
+)
 
 // Revision is one revision that the host holds or held, with its evidence. It is immutable.
 type Revision struct {
@@ -160,32 +164,29 @@ func (c *Connection) catchUpAgain() {
 // however many ask at the same time.
 func (c *Connection) Content(ctx context.Context, name string) (Revision, error) {
 	entry, found := c.Entry(name)
-	key := contentKey{name, entry.Revision, entry.Digest, entry.AcceptedAt.UnixNano()}
-	cache := c.contents
-	if !found || entry.Revision == 0 { // who made it elsewhere may change it without a revision
-		cache = nil
-	}
-	read, err := c.shared(ctx, "content", cache, key, func() (any, error) { return c.readContent(name) })
+	key := keyOf("content", name, entry)
+	// Who made it elsewhere may change it without a revision.
+	read, err := c.shared(ctx, key, found && entry.Revision != 0, func() (any, error) { return c.readContent(name) })
 	if err != nil {
 		return Revision{}, err
 	}
 	return read.(Revision), nil
 }
 
-// shared reads, once for all who ask for the same at the same time, what the cache, if any, does not have. What is read
-// ends with the connection, not with one of them.
-func (c *Connection) shared(ctx context.Context, what string, cache *lru.Cache, key contentKey, read func() (any, error)) (any, error) {
+// shared reads, once for all who ask for the same at the same time, what is not kept, if it may be. What is read ends
+// with the connection, not with one of them.
+func (c *Connection) shared(ctx context.Context, key readKey, kept bool, read func() (any, error)) (any, error) {
 	known := func() (any, bool) {
-		if cache == nil {
+		if !kept {
 			return nil, false
 		}
-		return cache.Get(key)
+		return c.recent.get(key)
 	}
 	if cached, hit := known(); hit {
 		return cached, nil
 	}
 	select {
-	case result := <-c.reads.DoChan(fmt.Sprint(what, " ", key), func() (any, error) {
+	case result := <-c.reads.DoChan(key.String(), func() (any, error) {
 		if cached, hit := known(); hit { // by one who has asked a moment earlier
 			return cached, nil
 		}
@@ -198,7 +199,7 @@ func (c *Connection) shared(ctx context.Context, what string, cache *lru.Cache, 
 }
 
 func (c *Connection) readContent(name string) (Revision, error) {
-	procedure, err := c.client.procedure(c.life, name)
+	procedure, size, err := c.client.procedure(c.life, name)
 	if err != nil {
 		return Revision{}, err
 	}
@@ -206,21 +207,27 @@ func (c *Connection) readContent(name string) (Revision, error) {
 	if revision.Procedure.Name != name {
 		return Revision{}, wrongContent("getTokenProcedure", "procedure %q", revision.Procedure.Name)
 	}
-	c.contents.Add(contentKey{name, revision.Revision, revision.Digest, revision.AcceptedAt.UnixNano()}, revision)
+	if revision.Revision != 0 {
+		c.recent.add(keyOf("content", name, entryOfProcedure(procedure)), revision, size)
+	}
 	return revision, nil
 }
 
-// contentKey identifies what the host held under a name at some time.
-type contentKey struct {
-	name       string
+// readKey identifies what was read of that which the host held under a name at some time.
+type readKey struct {
+	what, name string
 	revision   int64
 	digest     string
 	acceptedAt int64
 }
 
+func keyOf(what, name string, entry Entry) readKey {
+	return readKey{what, name, entry.Revision, entry.Digest, entry.AcceptedAt.UnixNano()}
+}
+
 // String is different for different keys, whatever is in a name.
-func (k contentKey) String() string {
-	return fmt.Sprintf("%q %d %q %d", k.name, k.revision, k.digest, k.acceptedAt)
+func (k readKey) String() string {
+	return fmt.Sprintf("%s %q %d %q %d", k.what, k.name, k.revision, k.digest, k.acceptedAt)
 }
 
 // History is every revision of a procedure that the host ever accepted, oldest first. It is asked for once per revision.
@@ -229,32 +236,35 @@ func (c *Connection) History(ctx context.Context, name string) ([]Revision, erro
 	if !found {
 		return nil, nil
 	}
-	key := contentKey{name, entry.Revision, entry.Digest, entry.AcceptedAt.UnixNano()}
-	read, err := c.shared(ctx, "history", c.histories, key, func() (any, error) { return c.readHistory(name, key) })
+	key := keyOf("history", name, entry)
+	read, err := c.shared(ctx, key, true, func() (any, error) { return c.readHistory(name, key) })
 	if err != nil {
 		return nil, err
 	}
 	return read.([]Revision), nil
 }
 
-func (c *Connection) readHistory(name string, key contentKey) ([]Revision, error) {
+func (c *Connection) readHistory(name string, key readKey) ([]Revision, error) {
 	ctx, cancel := context.WithTimeout(c.life, historyTimeout)
 	defer cancel()
 	var history []Revision
-	after := int64(0)
-	for range 64 {
-		page, err := c.client.history(ctx, name, after)
+	after, total := int64(0), 0
+	for {
+		page, size, err := c.client.history(ctx, name, after)
 		if IsRefusal(err, ProblemNotFound) {
 			return nil, nil
 		}
 		if err != nil {
 			return nil, err
 		}
+		if total += size; total > maxHistory {
+			return nil, wrongContent("getTokenProcedureHistory", "more than %d bytes", maxHistory)
+		}
 		for _, item := range page.Items {
 			history = append(history, revisionOf(item))
 		}
 		if page.Next == 0 {
-			c.histories.Add(key, history)
+			c.recent.add(key, history, total)
 			return history, nil
 		}
 		if page.Next <= after {
@@ -262,5 +272,4 @@ func (c *Connection) readHistory(name string, key contentKey) ([]Revision, error
 		}
 		after = page.Next
 	}
-	return nil, wrongContent("getTokenProcedureHistory", "more than 64 pages")
 }

@@ -4,7 +4,8 @@ import "maps"
 
 // Change says what is different at the host, or in how it can be reached.
 type Change struct {
-	// Everything is set when a connection answers for the first time: nothing that depends on the host is known to be true.
+	// Everything is set when nothing that depends on the host is known to be true any more: a connection answers for the
+	// first time, or the host takes signatures of another age.
 	Everything bool
 	// Availability is set when the host has become available or unavailable.
 	Availability bool

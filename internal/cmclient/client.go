@@ -1,6 +1,7 @@
 package cmclient
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -23,6 +24,9 @@ import (
 const (
 	// MaxAnswer is how many bytes of an answer are read.
 	MaxAnswer = 4 << 20
+	// maxObjects is how many JSON objects an answer may have: more than any that a CM host gives, and few enough that
+	// decoding them takes no more memory than a few times the answer.
+	maxObjects = 100_000
 	// callTimeout bounds every call but the long poll. It is well below the time that a reconcile has.
 	callTimeout = 10 * time.Second
 	// pageSize is the number of procedures or changes per page, the most that the interface allows.
@@ -81,6 +85,14 @@ type call struct {
 	once bool
 }
 
+// reply is what an answer was, beside its content.
+type reply struct {
+	status int
+	etag   string
+	// size of the body, in bytes.
+	size int
+}
+
 const (
 	// attempts is how often a read is tried before the host counts as one that cannot be used: a road that loses some
 	// packets is no outage.
@@ -90,25 +102,25 @@ const (
 )
 
 // do makes a call; a read that fails quickly is made a few times.
-func (c *Client) do(ctx context.Context, exchange call) (status int, etag string, err error) {
+func (c *Client) do(ctx context.Context, exchange call) (answer reply, err error) {
 	for attempt := 1; ; attempt++ {
 		started := time.Now()
-		status, etag, err = c.try(ctx, exchange)
+		answer, err = c.try(ctx, exchange)
 		failure, failed := errors.AsType[*Failure](err)
 		if !failed || exchange.once || attempt == attempts || time.Since(started) > quickly || failure.RetryAfter > quickly ||
 			failure.Reason == v1alpha1.ReasonTLSRefused {
-			return status, etag, err
+			return answer, err
 		}
 		select {
 		case <-ctx.Done():
-			return status, etag, err
+			return answer, err
 		case <-time.After(max(failure.RetryAfter, time.Duration(attempt)*50*time.Millisecond) + rand.N(50*time.Millisecond)):
 		}
 	}
 }
 
-// try makes one attempt at a call and returns the status and the ETag. Whatever is not the expected answer is a *Failure or a *Refusal.
-func (c *Client) try(ctx context.Context, exchange call) (status int, etag string, err error) {
+// try makes one attempt at a call. Whatever is not the expected answer is a *Failure or a *Refusal.
+func (c *Client) try(ctx context.Context, exchange call) (answer reply, err error) {
 	started := time.Now()
 	ctx, end := traced(ctx, exchange.operation)
 	defer func() {
@@ -122,27 +134,30 @@ func (c *Client) try(ctx context.Context, exchange call) (status int, etag strin
 	defer cancel()
 	response, err := exchange.send(ctx)
 	if err != nil {
-		return 0, "", transportFailure(err)
+		return answer, transportFailure(err)
 	}
 	defer func() { err = errors.Join(err, response.Body.Close()) }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, MaxAnswer+1))
+	answer = reply{status: response.StatusCode, etag: response.Header.Get("ETag"), size: len(body)}
 	switch {
 	case err != nil:
-		return response.StatusCode, "", transportFailure(err)
+		return answer, transportFailure(err)
 	case len(body) > MaxAnswer:
-		return response.StatusCode, "", wrongContent(exchange.operation, "more than %d bytes", MaxAnswer)
+		return answer, wrongContent(exchange.operation, "more than %d bytes", MaxAnswer)
 	case exchange.also != 0 && response.StatusCode == exchange.also && exchange.also == http.StatusNotModified:
-		return response.StatusCode, response.Header.Get("ETag"), nil
+		return answer, nil
 	case response.StatusCode != http.StatusOK && response.StatusCode != exchange.also:
-		return response.StatusCode, "", problemOf(exchange.operation, response, body)
+		return answer, problemOf(exchange.operation, response, body)
+	case bytes.Count(body, []byte("{")) > maxObjects:
+		return answer, wrongContent(exchange.operation, "more than %d JSON objects", maxObjects)
 	}
 	if media, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return response.StatusCode, "", wrongContent(exchange.operation, "content type %q", response.Header.Get("Content-Type"))
+		return answer, wrongContent(exchange.operation, "content type %q", response.Header.Get("Content-Type"))
 	}
 	if err := json.Unmarshal(body, exchange.into); err != nil {
-		return response.StatusCode, "", wrongContent(exchange.operation, "%v", err)
+		return answer, wrongContent(exchange.operation, "%v", err)
 	}
-	return response.StatusCode, response.Header.Get("ETag"), nil
+	return answer, nil
 }
 
 // problemOf reads a refusal. What is not a problem document of a known type means that the host cannot be used now.
@@ -200,7 +215,7 @@ func resultOf(err error) string {
 // host asks what the host says of itself.
 func (c *Client) host(ctx context.Context) (cmhostv1.Host, error) {
 	var host cmhostv1.Host
-	_, _, err := c.do(ctx, call{operation: "getHost", into: &host, send: func(ctx context.Context) (*http.Response, error) {
+	_, err := c.do(ctx, call{operation: "getHost", into: &host, send: func(ctx context.Context) (*http.Response, error) {
 		return c.api.GetHost(ctx)
 	}})
 	return host, err
@@ -208,62 +223,62 @@ func (c *Client) host(ctx context.Context) (cmhostv1.Host, error) {
 
 // officers asks for the register, unless it is still the one with this ETag.
 func (c *Client) officers(ctx context.Context, etag string) (list cmhostv1.OfficerList, newTag string, changed bool, err error) {
-	status, newTag, err := c.do(ctx, call{operation: "listOfficers", into: &list, also: http.StatusNotModified, send: func(ctx context.Context) (*http.Response, error) {
+	answer, err := c.do(ctx, call{operation: "listOfficers", into: &list, also: http.StatusNotModified, send: func(ctx context.Context) (*http.Response, error) {
 		return c.api.ListOfficers(ctx, &cmhostv1.ListOfficersParams{IfNoneMatch: ifSet(etag)})
 	}})
-	return list, newTag, status == http.StatusOK, err
+	return list, answer.etag, answer.status == http.StatusOK, err
 }
 
 // catalog asks for the catalogue, unless it is still the one with this ETag.
 func (c *Client) catalog(ctx context.Context, etag string) (catalog cmhostv1.Catalog, newTag string, changed bool, err error) {
-	status, newTag, err := c.do(ctx, call{operation: "getCatalog", into: &catalog, also: http.StatusNotModified, send: func(ctx context.Context) (*http.Response, error) {
+	answer, err := c.do(ctx, call{operation: "getCatalog", into: &catalog, also: http.StatusNotModified, send: func(ctx context.Context) (*http.Response, error) {
 		return c.api.GetCatalog(ctx, &cmhostv1.GetCatalogParams{IfNoneMatch: ifSet(etag)})
 	}})
-	return catalog, newTag, status == http.StatusOK, err
+	return catalog, answer.etag, answer.status == http.StatusOK, err
 }
 
 // procedures asks for one page of the list.
 func (c *Client) procedures(ctx context.Context, after string) (page cmhostv1.TokenProcedureList, err error) {
 	limit := pageSize
-	_, _, err = c.do(ctx, call{operation: "listTokenProcedures", into: &page, send: func(ctx context.Context) (*http.Response, error) {
+	_, err = c.do(ctx, call{operation: "listTokenProcedures", into: &page, send: func(ctx context.Context) (*http.Response, error) {
 		return c.api.ListTokenProcedures(ctx, &cmhostv1.ListTokenProceduresParams{After: ifSet(after), Limit: &limit})
 	}})
 	return page, err
 }
 
-// procedure asks for one procedure with its content.
-func (c *Client) procedure(ctx context.Context, name string) (procedure cmhostv1.TokenProcedure, err error) {
-	_, _, err = c.do(ctx, call{operation: "getTokenProcedure", into: &procedure, send: func(ctx context.Context) (*http.Response, error) {
+// procedure asks for one procedure with its content; size is that of the answer.
+func (c *Client) procedure(ctx context.Context, name string) (procedure cmhostv1.TokenProcedure, size int, err error) {
+	answer, err := c.do(ctx, call{operation: "getTokenProcedure", into: &procedure, send: func(ctx context.Context) (*http.Response, error) {
 		return c.api.GetTokenProcedure(ctx, name)
 	}})
-	return procedure, err
+	return procedure, answer.size, err
 }
 
-// history asks for one part of a procedure's history, from behind a revision.
-func (c *Client) history(ctx context.Context, name string, after int64) (page cmhostv1.TokenProcedureHistory, err error) {
+// history asks for one part of a procedure's history, from behind a revision; size is that of the answer.
+func (c *Client) history(ctx context.Context, name string, after int64) (page cmhostv1.TokenProcedureHistory, size int, err error) {
 	params := &cmhostv1.GetTokenProcedureHistoryParams{}
 	if after != 0 {
 		params.After = &after
 	}
-	_, _, err = c.do(ctx, call{operation: "getTokenProcedureHistory", into: &page, send: func(ctx context.Context) (*http.Response, error) {
+	answer, err := c.do(ctx, call{operation: "getTokenProcedureHistory", into: &page, send: func(ctx context.Context) (*http.Response, error) {
 		return c.api.GetTokenProcedureHistory(ctx, name, params)
 	}})
-	return page, err
+	return page, answer.size, err
 }
 
 // put submits a request with its two signatures; created tells that the host had not accepted it before.
 func (c *Client) put(ctx context.Context, name string, submission cmhostv1.Submission) (procedure cmhostv1.TokenProcedure, created bool, err error) {
-	status, _, err := c.do(ctx, call{operation: "putTokenProcedure", once: true, into: &procedure, also: http.StatusCreated, send: func(ctx context.Context) (*http.Response, error) {
+	answer, err := c.do(ctx, call{operation: "putTokenProcedure", once: true, into: &procedure, also: http.StatusCreated, send: func(ctx context.Context) (*http.Response, error) {
 		return c.api.PutTokenProcedure(ctx, name, submission)
 	}})
-	return procedure, status == http.StatusCreated, err
+	return procedure, answer.status == http.StatusCreated, err
 }
 
 // logEntry asks for the log entry at an index; false where the log does not have it.
 func (c *Client) logEntry(ctx context.Context, index int64) (entry cmhostv1.LogEntry, found bool, err error) {
 	after, limit := index-1, 1
 	var page cmhostv1.LogPage
-	_, _, err = c.do(ctx, call{operation: "readLog", into: &page, send: func(ctx context.Context) (*http.Response, error) {
+	_, err = c.do(ctx, call{operation: "readLog", into: &page, send: func(ctx context.Context) (*http.Response, error) {
 		return c.api.ReadLog(ctx, &cmhostv1.ReadLogParams{After: &after, Limit: &limit})
 	}})
 	if err != nil || len(page.Items) == 0 {
@@ -275,7 +290,7 @@ func (c *Client) logEntry(ctx context.Context, index int64) (entry cmhostv1.LogE
 // changes asks what changed behind a cursor, waiting at the host for as long as nothing does.
 func (c *Client) changes(ctx context.Context, after string, wait time.Duration) (changes cmhostv1.Changes, err error) {
 	seconds := int(wait / time.Second)
-	_, _, err = c.do(ctx, call{operation: watchChanges, once: wait > 0, timeout: wait + callTimeout, into: &changes, send: func(ctx context.Context) (*http.Response, error) {
+	_, err = c.do(ctx, call{operation: watchChanges, once: wait > 0, timeout: wait + callTimeout, into: &changes, send: func(ctx context.Context) (*http.Response, error) {
 		if wait > 0 {
 			ctx = onOneConnection(ctx)
 		}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
-	"k8s.io/utils/lru"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/rules"
@@ -74,9 +73,8 @@ type Connection struct {
 	forbidden    *Failure // the client may read, but not submit
 	breakFeed    context.CancelFunc
 
-	contents  *lru.Cache
-	histories *lru.Cache
-	reads     singleflight.Group // of contents and histories
+	recent *recent            // contents and histories
+	reads  singleflight.Group // of them
 
 	life    context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -104,8 +102,7 @@ func Connect(config Config) (*Connection, error) {
 		retry:        make(chan struct{}, 1),
 		remembered:   config.Remembered,
 		acceptedHead: config.AcceptedHead,
-		contents:     lru.New(256),
-		histories:    lru.New(256),
+		recent:       newRecent(maxRecent),
 		done:         make(chan struct{}),
 	}
 	client, err := NewClient(config.URL, config.TLS, func(operation, result string, took time.Duration) {

@@ -171,6 +171,25 @@ func TestManyWhoAskForOneHistoryAreOneCall(t *testing.T) {
 	}
 }
 
+// TestAnotherAgeOfSignaturesConcernsEverything has a host that takes signatures of another age from now on.
+func TestAnotherAgeOfSignaturesConcernsEverything(t *testing.T) {
+	for sentence, learn := range map[string]func(*testing.T, *fakeHost){
+		"after an interruption": func(t *testing.T, h *fakeHost) { h.cut(t) },
+		"with the next change":  func(_ *testing.T, h *fakeHost) { h.accept("p00000", 2) },
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			h := newFakeHost(t, 1)
+			f := follow(t, h)
+			h.with(func() { h.maxAge = "48h" })
+			learn(t, h)
+			n := f.until("the other age", func(n told) bool { return n.change.Everything })
+			if n.state.Snapshot.MaxSignatureAge != 48*time.Hour {
+				t.Errorf("told of %s; expected 48 h", n.state.Snapshot.MaxSignatureAge)
+			}
+		})
+	}
+}
+
 func TestAHostThatBecomesAnotherOneIsNotUsed(t *testing.T) {
 	h := newFakeHost(t, 3)
 	f := follow(t, h)

@@ -32,6 +32,7 @@ type fakeHost struct {
 
 	mu         sync.Mutex
 	audience   string
+	maxAge     string
 	epoch      int
 	changes    []cmhostv1.Change
 	changed    chan struct{} // closed and made anew with every change
@@ -44,7 +45,7 @@ type fakeHost struct {
 func newFakeHost(t *testing.T, procedures int) *fakeHost {
 	t.Helper()
 	h := &fakeHost{
-		audience: "cm.test", longPoll: time.Minute, changed: make(chan struct{}), calls: map[string]int{}, procedures: map[string]cmhostv1.TokenProcedure{},
+		audience: "cm.test", maxAge: "720h", longPoll: time.Minute, changed: make(chan struct{}), calls: map[string]int{}, procedures: map[string]cmhostv1.TokenProcedure{},
 		officers: []signing.Officer{{ID: "officer-1", Subject: "CN=one", State: "Active"}}, before: func(string, http.ResponseWriter, *http.Request) bool { return false },
 	}
 	for i := range procedures {
@@ -144,7 +145,7 @@ func (h *fakeHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *fakeHost) read(operation string, w http.ResponseWriter, r *http.Request) {
 	switch operation {
 	case "host":
-		answer(w, cmhostv1.Host{Audience: h.audience, Product: "fake", MaxSignatureAge: "720h", Log: cmhostv1.LogHead{Length: int64(len(h.changes)), Head: headAt(len(h.changes))}})
+		answer(w, cmhostv1.Host{Audience: h.audience, Product: "fake", MaxSignatureAge: h.maxAge, Log: cmhostv1.LogHead{Length: int64(len(h.changes)), Head: headAt(len(h.changes))}})
 	case "log":
 		after, _ := strconv.Atoi(r.URL.Query().Get("after"))
 		answer(w, map[string]any{"items": []any{map[string]any{"index": after + 1, "hash": headAt(after + 1), "time": time.Unix(0, 0)}}})

@@ -81,6 +81,16 @@ func (e Entry) valid() bool {
 	return stateKnown && evidence && writable(e.AcceptedAt) && len(e.Signers) <= 2 && len(e.Domain) <= 512 && len(e.SerialRange.From) <= 20 && len(e.SerialRange.To) <= 20
 }
 
+// size is about how much memory an entry takes with its name, in bytes.
+func (e Entry) size(name string) int {
+	const entry, signer = 300, 64 // with their part of maps
+	size := entry + len(name) + len(e.Digest) + len(e.Domain) + len(e.SerialRange.From) + len(e.SerialRange.To)
+	for _, s := range e.Signers {
+		size += signer + len(s.OfficerID) + len(s.Subject)
+	}
+	return size
+}
+
 // writable tells whether the API server can have a time, whatever its zone.
 func writable(t time.Time) bool { return t.UTC().Year() >= 0 && t.UTC().Year() <= 9999 }
 
@@ -102,6 +112,7 @@ func isDigest(text string) bool {
 type index struct {
 	mu      sync.RWMutex
 	entries map[string]Entry
+	size    int // of the entries, in bytes
 	stamps  map[string]uint64
 	clock   uint64
 	own     map[string]*submissions
@@ -121,6 +132,9 @@ type submissions struct {
 	early    int // changes that were seen while a submission was under way: its own, or somebody else's
 }
 
+// maxIndex bounds the memory of an index, in bytes: room for 100,000 procedures.
+const maxIndex = 64 << 20
+
 // maxName is the longest name of a procedure, in bytes.
 const maxName = 512
 
@@ -131,10 +145,14 @@ func newIndex() *index {
 // set keeps an entry, nil for none, and the range of card serial numbers that it uses.
 func (x *index) set(name string, entry *Entry) {
 	before, found := x.entries[name]
+	if found {
+		x.size -= before.size(name)
+	}
 	if entry == nil {
 		delete(x.entries, name)
 	} else {
 		x.entries[name] = *entry
+		x.size += entry.size(name)
 	}
 	switch {
 	case entry != nil && entry.usesRange():
@@ -186,6 +204,13 @@ func (x *index) length() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return len(x.entries)
+}
+
+// tooLarge tells whether the entries take more memory than one host may have.
+func (x *index) tooLarge() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.size > maxIndex
 }
 
 // now is a stamp; what is stored with it loses against everything stored after it was taken.

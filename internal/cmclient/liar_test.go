@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -205,5 +206,68 @@ func TestAnEndlessListingKeepsNobodyWaiting(t *testing.T) {
 	f := follow(t, h, func(c *Config) { c.FirstAnswer = 300 * time.Millisecond })
 	if failure := f.State().Failure; failure == nil || !strings.Contains(failure.Message, "still being read") {
 		t.Errorf("the connection says %+v; expected that the host is still being read", failure)
+	}
+}
+
+// TestAHostThatSaysTooMuchTakesNoMemory has a host that never ends to say what it has.
+func TestAHostThatSaysTooMuchTakesNoMemory(t *testing.T) {
+	signer := cmhostv1.Signer{Officer: cmhostv1.OfficerReference{Id: "1", Subject: strings.Repeat("s", 1000)}, SignedAt: time.Unix(0, 0)}
+	page := func(r *http.Request) any {
+		first, _ := strconv.Atoi(r.URL.Query().Get("after"))
+		list := cmhostv1.TokenProcedureList{}
+		for i := range pageSize {
+			list.Next = fmt.Sprintf("%09d", first+i+1)
+			list.Items = append(list.Items, cmhostv1.TokenProcedureSummary{Name: list.Next, Revision: 1, Digest: digestOf("x", 1), State: "Active", Signers: []cmhostv1.Signer{signer, signer}})
+		}
+		return list
+	}
+	for operation, c := range map[string]struct {
+		body func(r *http.Request) any
+		says string
+		most int // calls of each attempt
+	}{
+		"list":     {page, "more procedures than the 64 MiB", 100},
+		"officers": {func(*http.Request) any { return map[string]any{"items": make([]struct{}, maxObjects)} }, "more than 100000 JSON objects", 1},
+	} {
+		t.Run(operation, func(t *testing.T) {
+			h := newFakeHost(t, 0)
+			h.before = func(asked string, w http.ResponseWriter, r *http.Request) bool {
+				if asked == operation {
+					answer(w, c.body(r))
+				}
+				return asked == operation
+			}
+			f := follow(t, h)
+			if failure := f.State().Failure; failure == nil || !strings.Contains(failure.Message, c.says) || f.Procedures() != 0 {
+				t.Errorf("%d procedures were taken over, and the failure is %+v; expected none, and %q", f.Procedures(), failure, c.says)
+			}
+			if calls := h.counts()[operation]; calls == 0 || calls > 3*c.most { // it is tried again soon
+				t.Errorf("%d calls; expected 1 to %d", calls, 3*c.most)
+			}
+		})
+	}
+}
+
+// TestAnEndlessHistoryIsGivenUp has a history of large revisions that goes on for ever.
+func TestAnEndlessHistoryIsGivenUp(t *testing.T) {
+	h := newFakeHost(t, 1)
+	next := int64(0)
+	h.before = func(operation string, w http.ResponseWriter, _ *http.Request) bool {
+		if operation == "history" {
+			h.with(func() { next++ })
+			revision := revisionNamed("p00000", 1)
+			revision.Signatures = []cmhostv1.Signature{{Signature: make([]byte, 2<<20)}}
+			answer(w, cmhostv1.TokenProcedureHistory{Items: []cmhostv1.TokenProcedure{revision}, Next: next})
+		}
+		return operation == "history"
+	}
+	f := follow(t, h)
+	h.counts()
+	_, err := f.History(t.Context(), "p00000")
+	if failure := AsFailure(err); err == nil || !strings.Contains(failure.Message, "more than 16777216 bytes") {
+		t.Errorf("got %v; expected that there is more than is read", err)
+	}
+	if calls := h.counts()["history"]; calls != 6 {
+		t.Errorf("%d calls; expected 6, with the answer that was too much", calls)
 	}
 }

@@ -20,7 +20,7 @@ const (
 	gather = 100 * time.Millisecond
 	// headAge is how long the log head may be unknown after a change.
 	headAge = time.Second
-	// maxPages bounds a listing: ten million procedures.
+	// maxPages bounds a listing whose pages are nearly empty.
 	maxPages = 20_000
 	// maxCatchUp bounds how many pages of changes are caught up with: what changed more than that is listed.
 	maxCatchUp = 64
@@ -75,7 +75,7 @@ func (c *Connection) catchUp(ctx context.Context) error {
 	c.mu.Lock()
 	c.forbidden = nil
 	c.mu.Unlock()
-	changed.Everything, changed.Host = before.Snapshot == nil, true
+	changed.Everything, changed.Host = before.Snapshot == nil || before.Snapshot.MaxSignatureAge != snapshot.MaxSignatureAge, true
 	changed.Availability = c.answered(snapshot)
 	c.unreported.add(changed)
 	return nil
@@ -201,7 +201,7 @@ func (c *Connection) readList(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listing := map[string]Entry{}
+	listing, size := map[string]Entry{}, 0
 	after := ""
 	for range maxPages {
 		page, err := c.client.procedures(ctx, after)
@@ -217,6 +217,9 @@ func (c *Connection) readList(ctx context.Context) error {
 				return wrongContent("listTokenProcedures", "procedure %q with revision %d, digest %q, state %q", summary.Name, summary.Revision, summary.Digest, summary.State)
 			}
 			listing[summary.Name] = entry
+			if size += entry.size(summary.Name); size > maxIndex {
+				return tooMany(len(listing))
+			}
 		}
 		if page.Next == "" {
 			c.cursor = now.Next
@@ -229,6 +232,12 @@ func (c *Connection) readList(ctx context.Context) error {
 		after = page.Next
 	}
 	return wrongContent("listTokenProcedures", "more than %d pages", maxPages)
+}
+
+// tooMany is a host that has more procedures than one host may take memory for.
+func tooMany(found int) *Failure {
+	return &Failure{Reason: v1alpha1.ReasonUnreachable, Message: fmt.Sprintf(
+		"the CM host lists more procedures than the %d MiB of memory that one CM host may take have room for, which is about 100,000: check spec.url; found the first %d", maxIndex>>20, found)}
 }
 
 // follow keeps one long poll open and takes over what it brings. It ends with the error that breaks it.
@@ -290,6 +299,9 @@ func (c *Connection) takeOver(ctx context.Context, page cmhostv1.Changes, submit
 			return err
 		}
 	}
+	if c.index.tooLarge() {
+		return tooMany(c.index.length())
+	}
 	c.unreported.Ranges = append(c.unreported.Ranges, c.index.takeOverlapping()...)
 	c.cursor = page.Next
 	return nil
@@ -297,12 +309,13 @@ func (c *Connection) takeOver(ctx context.Context, page cmhostv1.Changes, submit
 
 // readHead learns the log head after changes, so that a later rewind is noticed.
 func (c *Connection) readHead(ctx context.Context) error {
-	snapshot, err := c.checkHost(ctx, *c.State().Snapshot)
+	before := *c.State().Snapshot
+	snapshot, err := c.checkHost(ctx, before)
 	if err != nil {
 		return err
 	}
 	c.answered(snapshot)
-	c.unreported.Host = true
+	c.unreported.add(Change{Host: true, Everything: before.MaxSignatureAge != snapshot.MaxSignatureAge})
 	return nil
 }
 
@@ -340,7 +353,7 @@ func (c *Connection) refreshAll(ctx context.Context, names []string) error {
 func (c *Connection) refreshOne(ctx context.Context, name string) (changed bool, err error) {
 	for fresh := false; !fresh; {
 		since := c.index.now()
-		procedure, err := c.client.procedure(ctx, name)
+		procedure, _, err := c.client.procedure(ctx, name)
 		if IsRefusal(err, ProblemNotFound) {
 			changed, fresh = c.index.store(name, nil, since)
 			continue
