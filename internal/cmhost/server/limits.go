@@ -1,11 +1,8 @@
 package server
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"errors"
-	"io"
 	"net/http"
 	"path"
 	"sync"
@@ -126,28 +123,8 @@ func (s *Server) bounded(next http.Handler) http.Handler {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), limit)
 		defer cancel()
-		if r.Method == http.MethodPut {
-			body, refused := readBody(w, r)
-			if refused != nil {
-				s.refuse(w, r, refused)
-				return
-			}
-			r.Body = io.NopCloser(bytes.NewReader(body))
-		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
-}
-
-// readBody reads a submission's body, which must be an object with exactly the members of the contract.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem.Error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, problem.New(cmhostv1.ProblemTooLarge, "the body has more than %d bytes", MaxBody)
-	}
-	if err != nil {
-		return nil, problem.New(cmhostv1.ProblemMalformed, "the body could not be read to its end")
-	}
-	return body, checkMembers(body)
 }
 
 // compressed compresses answers where that pays and the client can read them: not those to submissions, which are for

@@ -86,11 +86,12 @@ func New(ctx context.Context, config Config) (*Server, error) {
 // build stacks what every call passes, from the outside in.
 func (s *Server) build() http.Handler {
 	mux := http.NewServeMux()
-	strict := cmhostv1.NewStrictHandlerWithOptions(&api{server: s}, nil, cmhostv1.StrictHTTPServerOptions{
+	answers := &api{server: s}
+	strict := cmhostv1.NewStrictHandlerWithOptions(answers, nil, cmhostv1.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  s.malformed,
 		ResponseErrorHandlerFunc: s.refuse,
 	})
-	cmhostv1.HandlerWithOptions(strict, cmhostv1.StdHTTPServerOptions{BaseRouter: mux, ErrorHandlerFunc: s.malformed})
+	cmhostv1.HandlerWithOptions(submissions{strict, answers}, cmhostv1.StdHTTPServerOptions{BaseRouter: mux, ErrorHandlerFunc: s.malformed})
 	limits := newLimiter(s.config.Limits)
 	return s.observed(mux, s.permitted(limits.limited(s.known(s.bounded(compressed(mux))))))
 }

@@ -2,6 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
+	"io"
+	"net/http"
 
 	"github.com/go-json-experiment/json"
 
@@ -11,21 +14,49 @@ import (
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/store"
 )
 
-// checkMembers refuses a body that is not an object with exactly the members of the contract, each once, in base64.
-func checkMembers(body []byte) *problem.Error {
-	var submitted struct {
-		Request    []byte   `json:"request"`
-		Signatures [][]byte `json:"signatures"`
+// submissions reads the body of a submission strictly, which the generated code does not, and leaves all else to it.
+type submissions struct {
+	cmhostv1.ServerInterface
+	api *api
+}
+
+// PutTokenProcedure implements the contract.
+func (s submissions) PutTokenProcedure(w http.ResponseWriter, r *http.Request, name string) {
+	if err := s.put(w, r, name); err != nil {
+		s.api.server.refuse(w, r, err)
 	}
-	if err := json.Unmarshal(body, &submitted, json.RejectUnknownMembers(true)); err != nil {
-		return problem.New(cmhostv1.ProblemMalformed, "the body is not an object with a request in base64 and a list of signatures in base64: %s", err)
+}
+
+func (s submissions) put(w http.ResponseWriter, r *http.Request, name string) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return problem.New(cmhostv1.ProblemTooLarge, "the body has more than %d bytes", MaxBody)
 	}
-	for name, found := range map[string]bool{"request": submitted.Request != nil, "signatures": submitted.Signatures != nil} {
+	if err != nil {
+		return problem.New(cmhostv1.ProblemMalformed, "the body could not be read to its end")
+	}
+	submission, refused := parseBody(body)
+	if refused != nil {
+		return refused
+	}
+	answer, err := s.api.PutTokenProcedure(r.Context(), cmhostv1.PutTokenProcedureRequestObject{Name: name, Body: &submission})
+	if err != nil {
+		return err
+	}
+	return answer.VisitPutTokenProcedureResponse(w)
+}
+
+// parseBody refuses a body that is not an object with exactly the members of the contract, each once, in base64.
+func parseBody(body []byte) (submission cmhostv1.Submission, refused *problem.Error) {
+	if err := json.Unmarshal(body, &submission, json.RejectUnknownMembers(true)); err != nil {
+		return submission, problem.New(cmhostv1.ProblemMalformed, "the body is not an object with a request in base64 and a list of signatures in base64: %s", err)
+	}
+	for name, found := range map[string]bool{"request": submission.Request != nil, "signatures": submission.Signatures != nil} {
 		if !found {
-			return problem.New(cmhostv1.ProblemMalformed, "the body has no %s", name).At("/"+name, "required")
+			return submission, problem.New(cmhostv1.ProblemMalformed, "the body has no %s", name).At("/"+name, "required")
 		}
 	}
-	return nil
+	return submission, nil
 }
 
 // PutTokenProcedure implements the contract.

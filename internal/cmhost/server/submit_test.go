@@ -26,7 +26,7 @@ func TestABodyHasExactlyItsMembersOnceEach(t *testing.T) {
 		`7`:                                                                false,
 		``:                                                                 false,
 	} {
-		if refused := checkMembers([]byte(body)); (refused == nil) != accepted {
+		if _, refused := parseBody([]byte(body)); (refused == nil) != accepted {
 			t.Errorf("%s: refused %v, accepted should be %v", body, refused, accepted)
 		}
 	}
