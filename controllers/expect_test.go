@@ -24,32 +24,34 @@ const (
 	polling = 20 * time.Millisecond
 )
 
-// eventually waits until a procedure's conditions have these reasons, for its current generation, and checks what must
-// hold of all conditions at any time.
-func (w *world) eventually(ctx context.Context, name string, reasons map[string]string) *v1alpha1.TokenProcedure {
+// eventually waits until a procedure's conditions have these reasons, for its current generation, and say this; it checks
+// what must hold of all conditions at any time.
+func (w *world) eventually(ctx context.Context, name string, reasons map[string]string, says ...OmegaMatcher) *v1alpha1.TokenProcedure {
 	GinkgoHelper()
-	return w.eventuallyWithin(ctx, name, reasons, waiting)
+	return w.eventuallyWithin(ctx, name, reasons, waiting, says...)
 }
 
-func (w *world) eventuallyWithin(ctx context.Context, name string, reasons map[string]string, patience time.Duration) *v1alpha1.TokenProcedure {
+func (w *world) eventuallyWithin(ctx context.Context, name string, reasons map[string]string, patience time.Duration, says ...OmegaMatcher) *v1alpha1.TokenProcedure {
 	GinkgoHelper()
 	object := &v1alpha1.TokenProcedure{}
 	Eventually(ctx, func(g Gomega) {
 		g.Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, object)).To(Succeed())
 		g.Expect(invariants(object)).To(BeEmpty())
 		g.Expect(reasonsOf(object.Status.Conditions, object.Generation)).To(matchReasons(reasons), describe(object.Status.Conditions))
+		g.Expect(describe(object.Status.Conditions)).To(And(says...))
 	}).WithTimeout(patience).WithPolling(polling).Should(Succeed())
 	return object
 }
 
 // eventuallySignature is the same for a signature.
-func (w *world) eventuallySignature(ctx context.Context, name string, reasons map[string]string) *v1alpha1.ProcedureSignature {
+func (w *world) eventuallySignature(ctx context.Context, name string, reasons map[string]string, says ...OmegaMatcher) *v1alpha1.ProcedureSignature {
 	GinkgoHelper()
 	object := &v1alpha1.ProcedureSignature{}
 	Eventually(ctx, func(g Gomega) {
 		g.Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, object)).To(Succeed())
 		g.Expect(signatureInvariants(object)).To(BeEmpty())
 		g.Expect(reasonsOf(object.Status.Conditions, object.Generation)).To(matchReasons(reasons), describe(object.Status.Conditions))
+		g.Expect(describe(object.Status.Conditions)).To(And(says...))
 	}).WithTimeout(waiting).WithPolling(polling).Should(Succeed())
 	return object
 }

@@ -35,12 +35,6 @@ func (w *world) deleted(ctx context.Context, object *v1alpha1.TokenProcedure) {
 	w.eventuallyGone(ctx, object)
 }
 
-// messages are what a signature's conditions say.
-func (w *world) messages(ctx context.Context, name string, reasons map[string]string) string {
-	GinkgoHelper()
-	return describe(w.eventuallySignature(ctx, name, reasons).Status.Conditions)
-}
-
 // putRefused submits a request to the host behind the operator's back, and returns why the host refuses it.
 func (w *world) putRefused(ctx context.Context, object *v1alpha1.TokenProcedure, at time.Time) (problemType, reason, detail string) {
 	GinkgoHelper()
@@ -73,31 +67,31 @@ var _ = Describe("an approval from before", func() {
 		w.deleted(ctx, second)
 		again := w.procedure("card", 1)
 		create(ctx, again)
-		refused := w.eventually(ctx, "card", map[string]string{"Ready": "False Drifted", "Signed": "Unknown NotSubmittable", "Stalled": "True Drifted"})
-		Expect(describe(refused.Status.Conditions)).To(And(ContainSubstring("PIN procedure: PIN letter -> User PIN"), ContainSubstring("had revision 1 and has revision 2 now")))
-		Expect(w.messages(ctx, "card-r1-officer-1", superseded)).To(And(ContainSubstring("signed for revision 1; the CM host has revision 2"), ContainSubstring("PIN procedure: User PIN -> PIN letter")))
+		w.eventually(ctx, "card", map[string]string{"Ready": "False Drifted", "Signed": "Unknown NotSubmittable", "Stalled": "True Drifted"},
+			ContainSubstring("PIN procedure: PIN letter -> User PIN"), ContainSubstring("had revision 1 and has revision 2 now"))
+		w.eventuallySignature(ctx, "card-r1-officer-1", superseded, ContainSubstring("signed for revision 1; the CM host has revision 2"), ContainSubstring("PIN procedure: User PIN -> PIN letter"))
 
 		By("made again at the host's revision with other content")
 		w.deleted(ctx, again)
 		again = w.procedure("card", 2, withUserPIN, func(o *v1alpha1.TokenProcedure) { o.Spec.Procedure.InputView = "Visitor" })
 		create(ctx, again)
-		refused = w.eventually(ctx, "card", map[string]string{"Ready": "False StaleRevision", "Signed": "Unknown NotSubmittable"})
-		Expect(describe(refused.Status.Conditions)).To(ContainSubstring("Input view: Visitor -> (none)"))
+		w.eventually(ctx, "card", map[string]string{"Ready": "False StaleRevision", "Signed": "Unknown NotSubmittable"},
+			ContainSubstring("Input view: Visitor -> (none)"))
 
 		By("made again at a higher revision")
 		w.deleted(ctx, again)
 		again = w.procedure("card", 3)
 		create(ctx, again)
 		w.eventually(ctx, "card", map[string]string{"Ready": "False AwaitingSignatures"})
-		Expect(w.messages(ctx, "card-r2-officer-2", map[string]string{"Counted": "True Counted"})).To(ContainSubstring("covers revision 2")) // what the host took last
-		Expect(w.messages(ctx, "card-r1-officer-2", superseded)).To(ContainSubstring("Revision: expected 3, signed 1"))
+		w.eventuallySignature(ctx, "card-r2-officer-2", map[string]string{"Counted": "True Counted"}, ContainSubstring("covers revision 2")) // what the host took last
+		w.eventuallySignature(ctx, "card-r1-officer-2", superseded, ContainSubstring("Revision: expected 3, signed 1"))
 
 		By("made again exactly as the host has it: adopted without a write")
 		w.deleted(ctx, again)
 		create(ctx, w.procedure("card", 2, withUserPIN))
 		w.eventually(ctx, "card", synced)
 		Expect(w.logLength(ctx)).To(Equal(length))
-		Expect(w.messages(ctx, "card-r1-officer-1", superseded)).To(ContainSubstring("signed for revision 1; the CM host has revision 2; PIN procedure: User PIN -> PIN letter"))
+		w.eventuallySignature(ctx, "card-r1-officer-1", superseded, ContainSubstring("signed for revision 1; the CM host has revision 2; PIN procedure: User PIN -> PIN letter"))
 	})
 
 	It("does not open what was closed with its object", func(ctx SpecContext) {
@@ -107,9 +101,9 @@ var _ = Describe("an approval from before", func() {
 		w.deleted(ctx, object)
 		again := w.procedure("card", 1, closes)
 		create(ctx, again)
-		refused := w.eventually(ctx, "card", map[string]string{"Ready": "False Drifted", "Closed": "True ClosedAtHost"})
-		Expect(describe(refused.Status.Conditions)).To(ContainSubstring("State: Active -> Closed"))
-		Expect(w.messages(ctx, "card-r1-officer-2", superseded)).To(And(ContainSubstring("the CM host has revision 2"), ContainSubstring("State: Closed -> Active")))
+		w.eventually(ctx, "card", map[string]string{"Ready": "False Drifted", "Closed": "True ClosedAtHost"},
+			ContainSubstring("State: Active -> Closed"))
+		w.eventuallySignature(ctx, "card-r1-officer-2", superseded, ContainSubstring("the CM host has revision 2"), ContainSubstring("State: Closed -> Active"))
 		problemType, reason, _ := w.putRefused(ctx, object, now())
 		Expect([]string{problemType, reason}).To(Equal([]string{"https://tokenprocedures.dev/problems/stale-revision", v1alpha1.ReasonStaleRevision}))
 		w.deleted(ctx, again)
@@ -145,7 +139,7 @@ var _ = Describe("an approval from before", func() {
 		w.eventuallyHost(ctx, "Connected")
 
 		w.eventually(ctx, "card", map[string]string{"Ready": "False AwaitingSignatures"})
-		Expect(w.messages(ctx, "card-r2-officer-1", superseded)).To(ContainSubstring(
+		w.eventuallySignature(ctx, "card-r2-officer-1", superseded, ContainSubstring(
 			"Revision: expected 3, signed 2; PIN procedure: expected PIN letter, signed User PIN; Input view: expected Visitor, signed (none)"))
 		_, revision := w.atHost(ctx, "card")
 		Expect(revision).To(BeEquivalentTo(1))
@@ -163,12 +157,11 @@ var _ = Describe("an approval from before", func() {
 		demoted := w.one
 		demoted.Roles = []string{v1alpha1.RoleUseAWB}
 		Expect(w.host.Load(load.Input{Officers: signingtest.Officers(demoted, w.two, w.three)})).To(Succeed())
-		Expect(w.messages(ctx, "card-r1-officer-1", map[string]string{"Verified": "False MissingRole", "Counted": "False NotVerified"})).
-			To(ContainSubstring("officer officer-1 does not have the role `Policy tasks`"))
+		w.eventuallySignature(ctx, "card-r1-officer-1", map[string]string{"Verified": "False MissingRole", "Counted": "False NotVerified"},
+			ContainSubstring("officer officer-1 does not have the role `Policy tasks`"))
 		create(ctx, w.signature(object, w.two))
 		w.eventuallySignature(ctx, "card-r1-officer-2", map[string]string{"Counted": "True Counted"})
-		waits := w.eventually(ctx, "card", map[string]string{"Ready": "False AwaitingSignatures"})
-		Expect(describe(waits.Status.Conditions)).To(ContainSubstring("card-r1-officer-1 (MissingRole)"))
+		w.eventually(ctx, "card", map[string]string{"Ready": "False AwaitingSignatures"}, ContainSubstring("card-r1-officer-1 (MissingRole)"))
 		problemType, reason, detail := w.putRefused(ctx, object, now())
 		Expect([]string{problemType, reason}).To(Equal([]string{"https://tokenprocedures.dev/problems/officer", v1alpha1.ReasonMissingRole}))
 		Expect(detail).To(ContainSubstring("`Policy tasks`"))

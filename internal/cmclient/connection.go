@@ -36,6 +36,9 @@ type Config struct {
 	// FirstAnswer is how long a host may take to say everything for the first time before it counts as one that cannot be
 	// used, so that nobody waits for it; 20 s if zero. It is still read then.
 	FirstAnswer time.Duration
+	// LargestList bounds the memory that the list of the host's procedures may take, in bytes; 64 MiB if zero, which is
+	// enough for 100,000.
+	LargestList int
 }
 
 // State is how a connection stands. It is immutable.
@@ -95,6 +98,9 @@ func Connect(config Config) (*Connection, error) {
 	}
 	if config.FirstAnswer == 0 {
 		config.FirstAnswer = 20 * time.Second
+	}
+	if config.LargestList == 0 {
+		config.LargestList = 64 << 20
 	}
 	c := &Connection{
 		config:       config,

@@ -132,9 +132,6 @@ type submissions struct {
 	early    int // changes that were seen while a submission was under way: its own, or somebody else's
 }
 
-// maxIndex bounds the memory of an index, in bytes: room for 100,000 procedures.
-const maxIndex = 64 << 20
-
 // maxName is the longest name of a procedure, in bytes.
 const maxName = 512
 
@@ -206,11 +203,11 @@ func (x *index) length() int {
 	return len(x.entries)
 }
 
-// tooLarge tells whether the entries take more memory than one host may have.
-func (x *index) tooLarge() bool {
+// memory is about how much memory the entries take, in bytes.
+func (x *index) memory() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return x.size > maxIndex
+	return x.size
 }
 
 // now is a stamp; what is stored with it loses against everything stored after it was taken.

@@ -226,7 +226,7 @@ func TestAHostThatSaysTooMuchTakesNoMemory(t *testing.T) {
 		says string
 		most int // calls of each attempt
 	}{
-		"list":     {page, "more procedures than the 64 MiB", 100},
+		"list":     {page, "more procedures than one CM host may have", 1},
 		"officers": {func(*http.Request) any { return map[string]any{"items": make([]struct{}, maxObjects)} }, "more than 100000 JSON objects", 1},
 	} {
 		t.Run(operation, func(t *testing.T) {
@@ -237,7 +237,7 @@ func TestAHostThatSaysTooMuchTakesNoMemory(t *testing.T) {
 				}
 				return asked == operation
 			}
-			f := follow(t, h)
+			f := follow(t, h, func(c *Config) { c.LargestList = 1 << 20 })
 			if failure := f.State().Failure; failure == nil || !strings.Contains(failure.Message, c.says) || f.Procedures() != 0 {
 				t.Errorf("%d procedures were taken over, and the failure is %+v; expected none, and %q", f.Procedures(), failure, c.says)
 			}
@@ -245,6 +245,29 @@ func TestAHostThatSaysTooMuchTakesNoMemory(t *testing.T) {
 				t.Errorf("%d calls; expected 1 to %d", calls, 3*c.most)
 			}
 		})
+	}
+}
+
+// TestAHostThatGrowsTooLargeIsNotUsed has room for ten procedures, and gets more one by one.
+func TestAHostThatGrowsTooLargeIsNotUsed(t *testing.T) {
+	h := newFakeHost(t, 5)
+	f := follow(t, h, func(c *Config) { c.LargestList = 4 << 10 })
+	for i := range 5 {
+		h.accept(fmt.Sprint("another ", i), 1)
+	}
+	f.until("no failure", func(n told) bool { return n.state.Available() && f.Procedures() == 10 })
+	h.accept("one too many", 1)
+	n := f.until("the failure", func(n told) bool { return n.state.Failure != nil })
+	if !strings.Contains(n.state.Failure.Message, "more procedures than one CM host may have: those found by now, 11, take more than 4 KiB") {
+		t.Errorf("told %+v; expected that there are too many", n.state.Failure)
+	}
+	h.with(func() {
+		delete(h.procedures, "another 0")
+		h.note(cmhostv1.ChangeKindTokenProcedure, "another 0")
+	})
+	f.until("the host when it has fewer", func(n told) bool { return n.state.Available() })
+	if f.Procedures() != 10 {
+		t.Errorf("%d procedures are known; expected 10", f.Procedures())
 	}
 }
 

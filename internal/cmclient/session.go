@@ -217,8 +217,8 @@ func (c *Connection) readList(ctx context.Context) error {
 				return wrongContent("listTokenProcedures", "procedure %q with revision %d, digest %q, state %q", summary.Name, summary.Revision, summary.Digest, summary.State)
 			}
 			listing[summary.Name] = entry
-			if size += entry.size(summary.Name); size > maxIndex {
-				return tooMany(len(listing))
+			if size += entry.size(summary.Name); size > c.config.LargestList {
+				return c.tooMany(len(listing))
 			}
 		}
 		if page.Next == "" {
@@ -234,10 +234,10 @@ func (c *Connection) readList(ctx context.Context) error {
 	return wrongContent("listTokenProcedures", "more than %d pages", maxPages)
 }
 
-// tooMany is a host that has more procedures than one host may take memory for.
-func tooMany(found int) *Failure {
+// tooMany is the failure of a host that has more procedures than one host may take memory for.
+func (c *Connection) tooMany(found int) *Failure {
 	return &Failure{Reason: v1alpha1.ReasonUnreachable, Message: fmt.Sprintf(
-		"the CM host lists more procedures than the %d MiB of memory that one CM host may take have room for, which is about 100,000: check spec.url; found the first %d", maxIndex>>20, found)}
+		"the CM host has more procedures than one CM host may have: those found by now, %d, take more than %d KiB of memory; check spec.url", found, c.config.LargestList>>10)}
 }
 
 // follow keeps one long poll open and takes over what it brings. It ends with the error that breaks it.
@@ -299,9 +299,6 @@ func (c *Connection) takeOver(ctx context.Context, page cmhostv1.Changes, submit
 			return err
 		}
 	}
-	if c.index.tooLarge() {
-		return tooMany(c.index.length())
-	}
 	c.unreported.Ranges = append(c.unreported.Ranges, c.index.takeOverlapping()...)
 	c.cursor = page.Next
 	return nil
@@ -345,6 +342,9 @@ func (c *Connection) refreshAll(ctx context.Context, names []string) error {
 		if changed {
 			c.unreported.Procedures = append(c.unreported.Procedures, name)
 		}
+	}
+	if c.index.memory() > c.config.LargestList {
+		return c.tooMany(c.index.length())
 	}
 	return nil
 }
