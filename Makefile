@@ -8,7 +8,7 @@ export GOWORK := off
 TOOL := go tool -modfile=hack/tools/go.mod
 # The control plane is built on first use. Recipes that need it begin with this.
 ASSETS = assets=$$(hack/controlplane/build.sh)
-FUZZTIME ?= 10s
+FUZZTIME ?= 30000x
 SOAK ?= 600
 
 ##@ Use
@@ -97,7 +97,7 @@ test-race: ## The tests of packages with concurrency, with the race detector.
 	@$(TOOL) gotestsum --format pkgname-and-test-fails -- -count=1 -race -timeout 20m $(RACE)
 
 .PHONY: fuzz
-fuzz: ## Every fuzz target for FUZZTIME (10s).
+fuzz: ## Every fuzz target with FUZZTIME (30000x) inputs, or for a time, such as 10m.
 	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: soak
