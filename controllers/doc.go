@@ -20,8 +20,8 @@
 //	refusals (refusals.go)         of exactly one submission, under one policy of the host
 //	the host (internal/cmclient)   its register, catalogue, and one line for each of its procedures
 //
-// The operator is trusted with
-// delivery, not with approval, so nothing here can make the host accept what two officers have not signed.
+// The operator is trusted with delivery, not with approval, so nothing here can make the host accept what two officers
+// have not signed.
 //
 // The package may import everything under internal but cmhost. Only tests may know how a CM host is made.
 package controllers
