@@ -70,7 +70,7 @@ func hostStatusOf(host *v1alpha1.CMHost, connection *cmclient.Connection, state 
 	status := *host.Status.DeepCopy()
 	status.ObservedGeneration = host.Generation
 	status.Conditions = conditionsOf(decideHost(state.Failure, neededBy), host.Status.Conditions, host.Generation, now)
-	if snapshot := state.Snapshot; snapshot != nil && state.Failure == nil {
+	if snapshot := state.Snapshot; snapshot != nil {
 		officers, objects := int32(snapshot.Officers), int32(snapshot.CatalogObjects())
 		status.ProductVersion = strings.TrimSpace(snapshot.Product + " " + snapshot.Version)
 		status.Officers, status.CatalogObjects = &officers, &objects
@@ -131,8 +131,8 @@ func (r *CMHostReconciler) announce(host *v1alpha1.CMHost, after v1alpha1.CMHost
 	switch {
 	case was != nil && was.Reason == is.Reason, was == nil && is.Status == metav1.ConditionTrue:
 	case is.Status == metav1.ConditionTrue:
-		r.Recorder.Eventf(host, nil, corev1.EventTypeNormal, is.Reason, "Connect", "%s", shorten(is.Message, maxNote))
+		r.Recorder.Eventf(host, nil, corev1.EventTypeNormal, is.Reason, "Connect", "%s", note(is.Message))
 	default:
-		r.Recorder.Eventf(host, nil, corev1.EventTypeWarning, is.Reason, "Connect", "%s", shorten(is.Message, maxNote))
+		r.Recorder.Eventf(host, nil, corev1.EventTypeWarning, is.Reason, "Connect", "%s", note(is.Message))
 	}
 }

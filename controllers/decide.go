@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
@@ -218,13 +219,13 @@ func decideSynced(f *facts, standing standing, validated, signed finding) findin
 }
 
 func staleMessage(f *facts) string {
-	return fmt.Sprintf("the CM host has revision %d, this is revision %d, and the host never had it; nothing is written. Found at the host: %s. %s",
-		f.host.entry.Revision, f.revision(), f.differences(), f.wayAhead())
+	return f.withDifferences(fmt.Sprintf("the CM host has revision %d, this is revision %d, and the host never had it; nothing is written. %s",
+		f.host.entry.Revision, f.revision(), f.wayAhead()))
 }
 
 func driftedMessage(f *facts) string {
-	return fmt.Sprintf("the CM host had revision %d and has revision %d now; nothing is written over it. Found at the host: %s. %s",
-		f.revision(), f.host.entry.Revision, f.differences(), f.wayAhead())
+	return f.withDifferences(fmt.Sprintf("the CM host had revision %d and has revision %d now; nothing is written over it. %s",
+		f.revision(), f.host.entry.Revision, f.wayAhead()))
 }
 
 // wayAhead is what helps where the host has something else: a higher revision sets it right, its own accepts it.
@@ -246,19 +247,23 @@ func tooFarMessage(f *facts) string {
 		"delete this object and apply it again with a revision of at most %d", f.revision(), maxRevisionStep, held, held+maxRevisionStep)
 }
 
-// differences names the fields in which the host's content is not ours.
-func (f *facts) differences() string {
+// withDifferences adds the fields in which the host's content is not ours: all of them, if not all that is in them. What
+// helps stands before them, so that an event that is shortened has it too.
+func (f *facts) withDifferences(message string) string {
+	message += ". Found at the host: "
 	if f.host.content == nil {
-		return "other content"
+		return message + "other content"
 	}
-	var texts []string
-	for _, difference := range request.Differences(f.own.Procedure, f.host.content.Procedure) {
-		texts = append(texts, difference.String())
+	differences := request.Differences(f.own.Procedure, f.host.content.Procedure)
+	if len(differences) == 0 {
+		return message + "the same content under another revision"
 	}
-	if len(texts) == 0 {
-		return "the same content under another revision"
+	const between = "; "
+	texts := make([]string, len(differences))
+	for i, difference := range differences {
+		texts[i] = shorten(difference.String(), (maxMessage-utf8.RuneCountInString(message))/len(differences)-len(between))
 	}
-	return strings.Join(texts, "; ")
+	return message + strings.Join(texts, between)
 }
 
 // decideState says what the host has, whatever git says. Reasons: ActiveAtHost, ClosedAtHost, NotAtHost. While the host
@@ -324,7 +329,7 @@ func decideWarnings(f *facts, standing standing) []v1alpha1.Warning {
 		return nil
 	}
 	if !f.host.available() {
-		if f.object.Status.ObservedGeneration == f.object.Generation {
+		if reported(f.object) && f.object.Status.ObservedGeneration == f.object.Generation {
 			return f.object.Status.Warnings
 		}
 		return nil

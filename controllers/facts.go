@@ -105,12 +105,15 @@ func (f *facts) revision() int64 {
 }
 
 // wasReady tells whether this generation is known to have been Ready: the last report found it so, or Drifted, which
-// only what the host had accepted becomes. An outage must not hide a drift.
+// only what the host had accepted becomes. An outage must not hide a drift, nor make true what somebody else wrote.
 func (f *facts) wasReady() bool {
 	ready := meta.FindStatusCondition(f.object.Status.Conditions, v1alpha1.ConditionReady)
-	return ready != nil && ready.ObservedGeneration == f.object.Generation &&
+	return reported(f.object) && ready != nil && ready.ObservedGeneration == f.object.Generation &&
 		(ready.Status == metav1.ConditionTrue || ready.Reason == v1alpha1.ReasonDrifted)
 }
+
+// reported tells whether a status is what the last report said: nobody else has written into it.
+func reported(object metav1.Object) bool { return len(foreignStatus(object.GetManagedFields())) == 0 }
 
 func requestProcedure(procedure *v1alpha1.TokenProcedure) request.Procedure {
 	return request.FromV1alpha1(&procedure.Spec.Procedure)

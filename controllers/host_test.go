@@ -1,11 +1,13 @@
 package controllers_test
 
 import (
+	"fmt"
 	"os"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
@@ -93,6 +95,50 @@ var _ = Describe("a CM host", func() {
 		Expect(w.host.Restart()).To(Succeed())
 		w.eventually(ctx, "waits", map[string]string{"Ready": "False AwaitingSignatures"})
 		w.eventually(ctx, "ready", map[string]string{"Ready": "False AwaitingSignatures", "Active": "True ActiveAtHost"})
+	})
+
+	It("that is down makes nothing true that somebody else writes into a status", func(ctx SpecContext) {
+		w.connect(ctx)
+		w.start()
+		w.accepted(ctx, w.procedure("ready", 1))
+		waits := w.procedure("waits", 1)
+		signature := w.signature(waits, w.one)
+		create(ctx, waits, signature)
+		w.eventually(ctx, "waits", map[string]string{"Ready": "False AwaitingSignatures"})
+		Expect(w.host.Stop()).To(Succeed())
+		w.eventuallyHost(ctx, "Unreachable")
+		w.eventually(ctx, "waits", hostDown)
+		forge := func(object client.Object, status string) {
+			Expect(k8s.Status().Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(status)))).To(Succeed())
+			forged := object.GetResourceVersion()
+			Eventually(func() string {
+				Expect(k8s.Get(ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
+				return object.GetResourceVersion()
+			}).WithTimeout(waiting).ShouldNot(Equal(forged))
+		}
+		condition := func(kind, status, reason string) string {
+			return fmt.Sprintf(`{"type":%q,"status":%q,"reason":%q,"message":"forged","observedGeneration":1,"lastTransitionTime":"2026-01-01T00:00:00Z"}`, kind, status, reason)
+		}
+		forge(waits, `{"status":{"host":{"revision":99,"state":"Closed"},"conditions":[`+condition("Ready", "True", "UpToDate")+`]}}`)
+		Eventually(func() *v1alpha1.HostProcedureStatus {
+			return w.eventually(ctx, "waits", map[string]string{"Ready": "Unknown HostUnavailable", "Reconciling": "True HostUnavailable", "Closed": "Unknown NotAtHost"}).Status.Host
+		}).WithTimeout(waiting).Should(BeNil())
+		ready := w.eventually(ctx, "ready", synced)
+		forge(ready, `{"status":{"host":{"revision":99,"state":"Closed"}}}`)
+		w.eventually(ctx, "ready", map[string]string{"Ready": "Unknown HostUnavailable", "Active": "Unknown NotAtHost"})
+		forge(signature, `{"status":{"conditions":[`+condition("Verified", "True", "OfficerSignature")+`]}}`)
+		w.eventuallySignature(ctx, signature.Name, map[string]string{"Verified": "Unknown HostUnavailable"})
+		Expect(w.host.Restart()).To(Succeed())
+		w.eventually(ctx, "waits", map[string]string{"Ready": "False AwaitingSignatures"})
+		w.eventuallySignature(ctx, signature.Name, map[string]string{"Verified": "True OfficerSignature"})
+		restored := w.eventually(ctx, "ready", synced)
+		Expect(*restored.Status.Host.Revision).To(Equal(int64(1)))
+
+		By("another outage")
+		Expect(w.host.Stop()).To(Succeed())
+		w.eventuallyHost(ctx, "Unreachable")
+		w.settled()
+		Consistently(func() string { return w.eventually(ctx, "ready", synced).ResourceVersion }).WithTimeout(quiet).Should(Equal(restored.ResourceVersion))
 	})
 
 	It("that was restored from a backup is not written to before a person accepts its log", func(ctx SpecContext) {

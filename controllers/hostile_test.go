@@ -2,9 +2,11 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -36,6 +38,39 @@ func TestTheWayOutOfAClosingIsNotCutOffByWhatTheHostSays(t *testing.T) {
 	}
 	if !strings.HasSuffix(shown, wayOut) {
 		t.Errorf("%q does not end with the way out", shown)
+	}
+}
+
+func TestEveryDifferingFieldAndTheWayOutAreNamedHoweverLongTheFieldsAre(t *testing.T) {
+	long := strings.Repeat("ü", 128)
+	other := func(p *request.Procedure) {
+		names := slices.Repeat([]string{long}, 16)
+		p.Domain, p.PINProcedure, p.InputView, p.State = long, long, long, request.Closed
+		p.KeyProcedures, p.CertificateProcedures, p.AttributeCertificateProcedures = names, names, names
+	}
+	for reason, inHistory := range map[string]bool{v1alpha1.ReasonStaleRevision: false, v1alpha1.ReasonDrifted: true} {
+		f := factsOf(t, held(3, other), func(f *facts) { f.host.historyHasOwn = inHistory })
+		p := decide(f, decisionTime)
+		message := messageOf(p, v1alpha1.ConditionSynced)
+		if shorten(message, maxMessage) != message {
+			t.Errorf("%s: a message of %d characters is shortened", reason, utf8.RuneCountInString(message))
+		}
+		wanted := []string{"Apply a revision above 3", "apply revision 3 with exactly what the host has"}
+		differences := request.Differences(f.own.Procedure, f.host.content.Procedure)
+		for _, difference := range differences {
+			wanted = append(wanted, difference.Label+":")
+		}
+		if len(differences) != 7 {
+			t.Fatalf("%d fields differ; expected 7", len(differences))
+		}
+		for _, text := range wanted {
+			if !strings.Contains(message, text) {
+				t.Errorf("%s: %q does not say %q", reason, message, text)
+			}
+		}
+		if shown := note(message); len(shown) > 1024 || !utf8.ValidString(shown) || !strings.Contains(shown, wanted[1]) {
+			t.Errorf("%s: the event says %q in %d bytes; expected at most 1024, and the ways out", reason, shown, len(shown))
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -94,15 +95,15 @@ func (r *TokenProcedureReconciler) announce(f *facts, before, after []metav1.Con
 	}
 	switch {
 	case troubles[is.Reason]:
-		r.Recorder.Eventf(f.object, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", shorten(is.Message, maxNote))
+		r.Recorder.Eventf(f.object, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", note(is.Message))
 	case f.tookOver != "":
 		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, eventTakenOver, "Submit", "%s",
-			shorten(fmt.Sprintf("revision %d took over the procedure %q, which was made elsewhere; changed: %s", f.revision(), f.name(), f.tookOver), maxNote))
+			note(fmt.Sprintf("revision %d took over the procedure %q, which was made elsewhere; changed: %s", f.revision(), f.name(), f.tookOver)))
 	case is.Reason != v1alpha1.ReasonUpToDate:
 	case was != nil && troubles[was.Reason]:
-		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, is.Reason, "Reconcile", "%s", shorten(is.Message, maxNote))
+		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, is.Reason, "Reconcile", "%s", note(is.Message))
 	case f.adopted(was):
-		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, eventAdopted, "Adopt", "the CM host had exactly this already: %s", shorten(is.Message, maxNote))
+		r.Recorder.Eventf(f.object, nil, corev1.EventTypeNormal, eventAdopted, "Adopt", "%s", note("the CM host had exactly this already: "+is.Message))
 	}
 }
 
@@ -110,10 +111,16 @@ func (r *TokenProcedureReconciler) announce(f *facts, before, after []metav1.Con
 func (r *TokenProcedureReconciler) announceWarnings(f *facts, before, after []v1alpha1.Warning) {
 	for _, warning := range after {
 		if !slices.Contains(before, warning) {
-			r.Recorder.Eventf(f.object, nil, corev1.EventTypeWarning, warning.Reason, "Reconcile", "%s", shorten(warning.Message, maxNote))
+			r.Recorder.Eventf(f.object, nil, corev1.EventTypeWarning, warning.Reason, "Reconcile", "%s", note(warning.Message))
 		}
 	}
 }
 
-// maxNote is what the API server takes as the note of an event, in bytes, less what the longest characters need.
-const maxNote = 250
+// note is a text as the API server takes it as the note of an event.
+func note(text string) string {
+	const limit = 1024 // bytes
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit-len("…")], "") + "…"
+}

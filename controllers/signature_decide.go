@@ -79,7 +79,7 @@ func (p *signaturePlan) add(verified, counted finding) {
 // wasJudged tells whether the last report for this generation says more than that something is waited for.
 func wasJudged(object *v1alpha1.ProcedureSignature) bool {
 	verified := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionVerified)
-	return verified != nil && verified.Status != "Unknown" && verified.ObservedGeneration == object.Generation
+	return reported(object) && verified != nil && verified.Status != "Unknown" && verified.ObservedGeneration == object.Generation
 }
 
 // decideVerified says whether an officer who may sign made the signature. Reasons: OfficerSignature, RecordedByHost;

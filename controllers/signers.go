@@ -101,6 +101,9 @@ func (f *facts) refusedText(revision int64, counts []signing.Count) string {
 // hostStatus is what the host has under the name; while it cannot be asked, what it had when it was asked last.
 func (f *facts) hostStatus() *v1alpha1.HostProcedureStatus {
 	if !f.host.available() {
+		if !reported(f.object) {
+			return nil
+		}
 		return f.object.Status.Host
 	}
 	entry := f.host.entry

@@ -17,8 +17,9 @@ const (
 	longestShared = 160
 )
 
-// slimmer makes objects small before the caches keep them. Managed fields are of no use here, and most texts of an object
-// are those of thousands of others: condition types, reasons, most messages, officers, and names of what is referred to.
+// slimmer makes objects small before the caches keep them. Of managed fields only who else wrote the status is of use here,
+// and most texts of an object are those of thousands of others: condition types, reasons, most messages, officers, and
+// names of what is referred to.
 type slimmer struct{ texts *lru.Cache }
 
 func newSlimmer() *slimmer { return &slimmer{texts: lru.New(sharedTexts)} }
@@ -26,7 +27,7 @@ func newSlimmer() *slimmer { return &slimmer{texts: lru.New(sharedTexts)} }
 // slim is a transform of the caches.
 func (s *slimmer) slim(object any) (any, error) {
 	if accessor, err := meta.Accessor(object); err == nil {
-		accessor.SetManagedFields(nil)
+		accessor.SetManagedFields(foreignStatus(accessor.GetManagedFields()))
 		accessor.SetNamespace(share(s, accessor.GetNamespace()))
 	}
 	switch o := object.(type) {
@@ -36,6 +37,16 @@ func (s *slimmer) slim(object any) (any, error) {
 		s.signature(o)
 	}
 	return object, nil
+}
+
+// foreignStatus are those who wrote a status although it is ours, without what they wrote.
+func foreignStatus(managers []metav1.ManagedFieldsEntry) (foreign []metav1.ManagedFieldsEntry) {
+	for _, m := range managers {
+		if m.Subresource == "status" && m.Manager != string(FieldOwner) {
+			foreign = append(foreign, metav1.ManagedFieldsEntry{Manager: m.Manager, Operation: m.Operation, Subresource: m.Subresource})
+		}
+	}
+	return foreign
 }
 
 func (s *slimmer) procedure(object *v1alpha1.TokenProcedure) {

@@ -24,6 +24,7 @@ type withStatus[S any] struct {
 // applyStatus writes a status with one server-side apply. configuration identifies the object; replaced is the object
 // with the status, for where somebody else has put fields there that an apply leaves alone.
 func applyStatus[S any](ctx context.Context, writer client.StatusClient, configuration runtime.ApplyConfiguration, replaced client.Object, status S) error {
+	replaced.SetManagedFields(nil) // those of the caches are not whole
 	if err := convert(withStatus[S]{Status: status}, configuration); err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func (c *Connection) submissionFailed(ctx context.Context, name string, err erro
 	switch {
 	case IsRefusal(err, ProblemClientNotPermitted):
 		failure := AsFailure(err)
-		c.forbid(failure)
+		c.forbid(failure, name)
 		return failure
 	case IsRefusal(err, ProblemAudienceMismatch):
 		c.catchUpAgain()
@@ -129,14 +129,49 @@ func (c *Connection) submissionFailed(ctx context.Context, name string, err erro
 	return failure
 }
 
-// forbid reports a client that may read but not submit as a host that cannot be used, until the connection is taken up
-// anew: with another Secret, or after the host was restarted.
-func (c *Connection) forbid(failure *Failure) {
+// forbid reports a client that may read but not submit as a host that cannot be used, until the host permits it: it is
+// asked, and the connection may be taken up anew, with another Secret or after a restart of the host.
+func (c *Connection) forbid(failure *Failure, name string) {
 	c.mu.Lock()
 	c.forbidden = failure
+	availability := c.swap(State{Tried: true, Failure: failure, Snapshot: c.State().Snapshot})
 	c.mu.Unlock()
-	if availability, another := c.failed(failure); availability || another {
-		c.config.Notify(c.State(), Change{Availability: availability, Host: true})
+	c.config.Notify(c.State(), Change{Availability: availability, Host: true})
+	select {
+	case c.forbade <- name:
+	default: // it is going to be asked already
+	}
+}
+
+func (c *Connection) isForbidden() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.forbidden != nil
+}
+
+// permits tells whether the host permits this client to submit, and if not, when to ask again at the earliest. It submits
+// nothing at all: a host says first whether a client may submit, and only then what is wrong with the submission.
+func (c *Connection) permits(ctx context.Context, name string) (permits bool, again time.Duration) {
+	_, _, err := c.client.put(ctx, name, cmhostv1.Submission{})
+	if refusal, refused := errors.AsType[*Refusal](err); err == nil || refused && refusal.Type != ProblemClientNotPermitted {
+		return true, 0
+	}
+	return false, AsFailure(err).RetryAfter
+}
+
+// permit takes back that the client may not submit, unless the host cannot be used for another reason.
+func (c *Connection) permit() {
+	c.mu.Lock()
+	before := c.State()
+	was := c.forbidden
+	c.forbidden = nil
+	available := was != nil && before.Failure == was
+	if available {
+		c.swap(State{Tried: true, Snapshot: before.Snapshot})
+	}
+	c.mu.Unlock()
+	if available {
+		c.config.Notify(c.State(), Change{Availability: true, Host: true})
 	}
 }
 

@@ -7,7 +7,7 @@ type Change struct {
 	// Everything is set when nothing that depends on the host is known to be true any more: a connection answers for the
 	// first time, or the host takes signatures of another age.
 	Everything bool
-	// Availability is set when the host has become available or unavailable.
+	// Availability is set when the host has become available, or unavailable for a reason that was another one before.
 	Availability bool
 	// Procedures whose entry is another one now, by name.
 	Procedures []string

@@ -218,6 +218,9 @@ func (c *Client) host(ctx context.Context) (cmhostv1.Host, error) {
 	_, err := c.do(ctx, call{operation: "getHost", into: &host, send: func(ctx context.Context) (*http.Response, error) {
 		return c.api.GetHost(ctx)
 	}})
+	if err == nil && host.Audience == "" {
+		err = wrongContent("getHost", "no audience")
+	}
 	return host, err
 }
 

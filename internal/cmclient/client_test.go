@@ -56,6 +56,8 @@ func TestAnswersThatAreNotOfAHostAreFailures(t *testing.T) {
 		"a page of HTML":              {plain("text/html", "<html>"), "", 0, "content type"},
 		"JSON that is cut off":        {plain("application/json", `{"audience":`), "", 0, "unexpected end"},
 		"JSON of another shape":       {plain("application/json", `{"audience":[1]}`), "", 0, "cannot unmarshal"},
+		"JSON that says nothing":      {plain("application/json", `{}`), "", 0, "no audience"},
+		"no object":                   {plain("application/json", `null`), "", 0, "no audience"},
 		"more than 4 MiB":             {plain("application/json", strings.Repeat(" ", MaxAnswer+1)), "", 0, "more than 4194304 bytes"},
 		"busy":                        {problem(429, "busy", ""), "", 7 * time.Second, "busy"},
 		"unavailable":                 {problem(503, "unavailable", ""), "", 7 * time.Second, "unavailable"},

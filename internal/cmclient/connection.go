@@ -64,6 +64,7 @@ type Connection struct {
 	established atomic.Bool  // the feed is followed now: what is submitted is seen
 	contact     atomic.Int64 // when the host last answered, in Unix seconds
 	retry       chan struct{}
+	forbade     chan string // the name of a procedure whose submission was not permitted
 
 	// Only run and what it calls use these.
 	cursor     string
@@ -82,7 +83,7 @@ type Connection struct {
 	life    context.Context // ends with Close
 	cancel  context.CancelFunc
 	overdue *time.Timer
-	done    chan struct{}
+	working sync.WaitGroup
 }
 
 // Connect begins to connect. The connection lives until Close.
@@ -108,8 +109,8 @@ func Connect(config Config) (*Connection, error) {
 		retry:        make(chan struct{}, 1),
 		remembered:   config.Remembered,
 		acceptedHead: config.AcceptedHead,
+		forbade:      make(chan string, 1),
 		recent:       newRecent(maxRecent),
-		done:         make(chan struct{}),
 	}
 	client, err := NewClient(config.URL, config.TLS, func(operation, result string, took time.Duration) {
 		if result != resultOK && result != ProblemNotFound {
@@ -126,7 +127,8 @@ func Connect(config Config) (*Connection, error) {
 	c.state.Store(&State{})
 	c.life, c.cancel = context.WithCancel(context.Background())
 	c.overdue = time.AfterFunc(config.FirstAnswer, c.notTriedYet)
-	go c.run(c.life)
+	c.working.Go(func() { c.run(c.life) })
+	c.working.Go(func() { c.awaitPermission(c.life) })
 	return c, nil
 }
 
@@ -149,7 +151,7 @@ func (c *Connection) notTriedYet() {
 func (c *Connection) Close() {
 	c.cancel()
 	c.overdue.Stop()
-	<-c.done
+	c.working.Wait()
 	c.client.Close()
 }
 
@@ -210,14 +212,15 @@ func (c *Connection) answered(snapshot Snapshot) (availability bool) {
 	return c.swap(State{Tried: true, Failure: c.forbidden, Snapshot: &snapshot})
 }
 
-// failed publishes why the host cannot be used. It tells whether the host became unavailable by it, and whether the
-// failure is another one than before.
+// failed publishes why the host cannot be used. It tells whether the host became unavailable by it or for another reason,
+// and whether the failure is another one than before.
 func (c *Connection) failed(failure *Failure) (availability, another bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := c.State()
 	another = before.Failure == nil || *before.Failure != *failure
-	return c.swap(State{Tried: true, Failure: failure, Snapshot: before.Snapshot}), another
+	reason := before.Failure != nil && before.Failure.Reason != failure.Reason
+	return c.swap(State{Tried: true, Failure: failure, Snapshot: before.Snapshot}) || reason, another
 }
 
 func (c *Connection) swap(state State) (availability bool) {
@@ -227,7 +230,6 @@ func (c *Connection) swap(state State) (availability bool) {
 
 // run keeps the connection: one session after the other, with growing, jittered pauses while they fail.
 func (c *Connection) run(ctx context.Context) {
-	defer close(c.done)
 	pause := newPause(c.config.LongestBackOff)
 	for ctx.Err() == nil {
 		started := time.Now()
@@ -264,6 +266,35 @@ func (c *Connection) publishFailure(failure *Failure) {
 	}
 	c.unreported.add(Change{Availability: availability, Host: availability || another})
 	c.report()
+}
+
+// awaitPermission asks a host that takes no submission of this client whether it would take one now, with growing pauses.
+func (c *Connection) awaitPermission(ctx context.Context) {
+	pause := newPause(c.config.LongestBackOff)
+	permitted := time.Now()
+	for {
+		var name string
+		select {
+		case <-ctx.Done():
+			return
+		case name = <-c.forbade:
+		}
+		if time.Since(permitted) > c.config.LongestBackOff { // else it says one thing and does another
+			pause = newPause(c.config.LongestBackOff)
+		}
+		for asked := time.Duration(0); c.isForbidden(); {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pause.next(asked)):
+			}
+			var permits bool
+			if permits, asked = c.permits(ctx, name); permits {
+				permitted = time.Now()
+				c.permit()
+			}
+		}
+	}
 }
 
 // sleep waits, unless somebody asks to try at once.

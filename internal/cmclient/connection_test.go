@@ -1,6 +1,7 @@
 package cmclient
 
 import (
+	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 )
 
@@ -239,4 +241,106 @@ func TestAHostThatSaysItIsAnotherOneIsAskedAgain(t *testing.T) {
 		t.Errorf("got %v; expected AudienceMismatch, which is tried again", err)
 	}
 	eventually(t, "a question who it is", func() bool { return h.peek("host") > 0 })
+}
+
+// TestAHostThatPermitsAgainIsUsed has a host that forgets for a while who may submit. Nothing else happens on it, so only
+// asking finds out, and asking submits nothing.
+func TestAHostThatPermitsAgainIsUsed(t *testing.T) {
+	h := newFakeHost(t, 1)
+	var permits atomic.Bool
+	var asked, submitted atomic.Int32
+	h.before = func(operation string, w http.ResponseWriter, r *http.Request) bool {
+		if operation != "put" {
+			return false
+		}
+		var sent cmhostv1.Submission
+		switch err := json.NewDecoder(r.Body).Decode(&sent); {
+		case !permits.Load():
+			asked.Add(1)
+			problem(w, http.StatusForbidden, ProblemClientNotPermitted)
+		case err != nil || len(sent.Request) == 0:
+			problem(w, http.StatusBadRequest, "malformed")
+		default:
+			submitted.Add(1)
+			problem(w, http.StatusServiceUnavailable, "unavailable")
+		}
+		return true
+	}
+	f := follow(t, h)
+	eventually(t, "one long poll", func() bool { return h.peek("feed") > 0 })
+	put := func() error {
+		_, err := f.Put(t.Context(), "p00000", digestOf("p00000", 2), []byte("r"), nil)
+		return err
+	}
+	if failure := AsFailure(put()); failure.Reason != v1alpha1.ReasonNotPermitted {
+		t.Fatalf("got %+v; expected NotPermitted", failure)
+	}
+	f.until("a host that does not permit it", func(n told) bool { return !n.state.Available() && n.change.Availability })
+	eventually(t, "the host to be asked again", func() bool { return asked.Load() > 2 })
+	if failure := AsFailure(put()); failure.Reason != v1alpha1.ReasonNotPermitted {
+		t.Fatalf("got %+v; expected NotPermitted still", failure)
+	}
+	permits.Store(true)
+	f.until("a host that permits it", func(n told) bool { return n.state.Available() && n.change.Availability })
+	if found := submitted.Load(); found != 0 {
+		t.Errorf("%d submissions by asking; expected none", found)
+	}
+	if failure := AsFailure(put()); failure.Reason != v1alpha1.ReasonUnreachable || submitted.Load() != 1 {
+		t.Errorf("got %+v after %d submissions; expected the answer to one", failure, submitted.Load())
+	}
+}
+
+// TestADisagreeingHostIsAskedSeldom has a host that permits only what is wrong: it must not have everything looked at again
+// and again.
+func TestADisagreeingHostIsAskedSeldom(t *testing.T) {
+	h := newFakeHost(t, 1)
+	h.before = func(operation string, w http.ResponseWriter, r *http.Request) bool {
+		if operation != "put" {
+			return false
+		}
+		var sent cmhostv1.Submission
+		if err := json.NewDecoder(r.Body).Decode(&sent); err != nil || len(sent.Request) == 0 {
+			problem(w, http.StatusBadRequest, "malformed")
+		} else {
+			problem(w, http.StatusForbidden, ProblemClientNotPermitted)
+		}
+		return true
+	}
+	f := follow(t, h, func(c *Config) { c.LongestBackOff = 2 * time.Second })
+	eventually(t, "one long poll", func() bool { return h.peek("feed") > 0 })
+	refused := 0
+	for until := time.Now().Add(3 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+		if _, err := f.Put(t.Context(), "p00000", digestOf("p00000", 2), []byte("r"), nil); f.State().Available() {
+			t.Fatalf("still available after %v", err)
+		}
+		eventually(t, "the host to be available", func() bool { return f.State().Available() })
+		refused++
+	}
+	if refused > 8 {
+		t.Errorf("available again %d times in 3 s; expected growing pauses", refused)
+	}
+}
+
+// TestAnotherReasonOfAnOutageIsTold lets those who wait know what they wait for now.
+func TestAnotherReasonOfAnOutageIsTold(t *testing.T) {
+	h := newFakeHost(t, 1)
+	var down atomic.Bool
+	h.before = func(_ string, w http.ResponseWriter, _ *http.Request) bool {
+		if down.Load() {
+			problem(w, http.StatusServiceUnavailable, "unavailable")
+		}
+		return down.Load()
+	}
+	f := follow(t, h)
+	down.Store(true)
+	h.cut(t)
+	f.until("the outage", func(n told) bool { return !n.state.Available() && n.state.Failure.Reason == v1alpha1.ReasonUnreachable })
+	h.with(func() { h.audience = "cm.other" })
+	down.Store(false)
+	n := f.until("another reason", func(n told) bool {
+		return !n.state.Available() && n.state.Failure.Reason == v1alpha1.ReasonAudienceMismatch
+	})
+	if !n.change.Availability {
+		t.Errorf("told %+v; expected those who wait to be woken", n.change)
+	}
 }
