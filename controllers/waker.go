@@ -87,7 +87,7 @@ func (w *Waker) hostChanged(ctx context.Context, host *v1alpha1.CMHost, availabl
 	if len(change.Officers) > 0 || change.Domains {
 		signatures, procedures := w.judge.concerned(host.UID, change.Officers, change.Domains)
 		w.signatures.wake(signatures...)
-		w.procedures.wake(procedures...)
+		w.wakeUndecided(ctx, procedures)
 	}
 	for _, name := range change.Procedures {
 		w.wakeNamed(ctx, host, name)
@@ -114,6 +114,17 @@ func (w *Waker) wakeOfHost(ctx context.Context, host *v1alpha1.CMHost, available
 			}
 			w.wakeUnjudgedOf(ctx, key)
 		case policyConcerns(change, procedure):
+			w.procedures.wake(key)
+		}
+	}
+}
+
+// wakeUndecided wakes those of some procedures that the host has not accepted: what it has rests on its own evidence,
+// whatever becomes of officers.
+func (w *Waker) wakeUndecided(ctx context.Context, procedures []types.NamespacedName) {
+	for _, key := range procedures {
+		f := facts{object: &v1alpha1.TokenProcedure{}}
+		if err := w.reader.Get(ctx, key, f.object); err != nil || !f.wasReady() { // if it is gone nothing happens
 			w.procedures.wake(key)
 		}
 	}

@@ -97,6 +97,14 @@ var _ = Describe("a change at the host", func() {
 		Eventually(func() woken { return before.since() }).WithTimeout(waiting).Should(Equal(woken{procedures: 1, signatures: 1}))
 		Consistently(func() woken { return before.since() }).WithTimeout(quiet).Should(Equal(woken{procedures: 1, signatures: 1}))
 
+		By("an officer who signed what the host has accepted, which stays so")
+		first := w.one
+		first.Roles = append(first.Roles, "Something else")
+		before = passesNow()
+		Expect(w.host.Load(load.Input{Officers: signingtest.Officers(first, w.two, richer)})).To(Succeed())
+		Eventually(func() woken { return before.since() }).WithTimeout(waiting).Should(Equal(woken{signatures: procedures}))
+		Consistently(func() woken { return before.since() }).WithTimeout(quiet).Should(Equal(woken{signatures: procedures}))
+
 		By("one of them itself, read once with its history")
 		other := w.requestOf(w.procedure("p007", 2, func(o *v1alpha1.TokenProcedure) { o.Spec.Procedure.InputView = "Visitor" }))
 		before = passesNow()
