@@ -6,6 +6,7 @@ package signing
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -161,7 +162,7 @@ func (s *signedData) readSigner(r *reader) {
 	r.end("the signer")
 }
 
-// signedAttributes reads the SignedAttributes: in DER order, no type twice, with the three that everything rests on.
+// signedAttributes reads the SignedAttributes: in DER order, with the three that everything rests on, each once.
 // What is signed is their encoding as a plain SET OF, whose tag differs from the one in the SignerInfo (RFC 5652, 5.4).
 func (r *reader) signedAttributes() signedAttributes {
 	var found signedAttributes
@@ -173,7 +174,7 @@ func (r *reader) signedAttributes() signedAttributes {
 	found.encoded[0] = byte(asn1.SET)
 	set := &reader{rest: whole, failure: r.failure}
 	attributes := set.inside(constructed0, "the signed attributes")
-	seen := make(map[objectID]bool, 8)
+	seen := make(map[objectID]bool, len(requiredAttributes))
 	for previous := []byte(nil); attributes.more(); {
 		before := attributes.rest
 		attribute := attributes.inside(asn1.SEQUENCE, "a signed attribute")
@@ -186,7 +187,7 @@ func (r *reader) signedAttributes() signedAttributes {
 		if seen[id] && !r.failed() {
 			r.fail("the signed attribute %s is there twice", id)
 		}
-		seen[id] = true
+		seen[id] = slices.ContainsFunc(requiredAttributes, func(required requiredAttribute) bool { return required.id == id })
 		found.readAttribute(id, attribute.inside(asn1.SET, "the values of a signed attribute"))
 		attribute.end("a signed attribute")
 	}
@@ -198,10 +199,13 @@ func (r *reader) signedAttributes() signedAttributes {
 	return found
 }
 
-var requiredAttributes = []struct {
+// requiredAttribute is a signed attribute that must be there once; others are ignored.
+type requiredAttribute struct {
 	id   objectID
 	name string
-}{
+}
+
+var requiredAttributes = []requiredAttribute{
 	{oidContentType, "content-type"},
 	{oidMessageDigest, "message-digest"},
 	{oidSigningTime, "signing-time (certtool: --p7-time)"},
