@@ -6,8 +6,10 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
@@ -112,8 +114,8 @@ func signers(signed request.Request, entry cmhostv1.LogEntry, terms signing.Term
 	names := make([]string, len(entry.Signatures))
 	for i, s := range entry.Signatures {
 		verdicts[i], names[i] = signing.Judge(s.Signature, terms), fmt.Sprintf("signature %d", i+1)
-		if found := verdicts[i]; found.Verified() && (found.Officer.ID != s.Officer.Id || string(found.CertificateDER) != string(s.Certificate)) {
-			return fmt.Errorf("signature %d is by officer %s, the entry says %s, or names another certificate", i+1, found.Officer.ID, s.Officer.Id)
+		if wrong := misrecorded(verdicts[i], s); wrong != "" {
+			return fmt.Errorf("signature %d is by officer %s; the entry has another %s than the log and the signature", i+1, verdicts[i].Officer.ID, wrong)
 		}
 	}
 	counted := 0
@@ -127,4 +129,27 @@ func signers(signed request.Request, entry cmhostv1.LogEntry, terms signing.Term
 		return fmt.Errorf("%d signatures; expected %d", counted, signing.Quorum)
 	}
 	return nil
+}
+
+// misrecorded names what an entry says otherwise of a good signature than the signature and the register; empty if nothing.
+func misrecorded(found signing.Verdict, recorded cmhostv1.LogSignature) string {
+	if !found.Verified() {
+		return ""
+	}
+	officer := found.Officer
+	switch {
+	case officer.ID != recorded.Officer.Id:
+		return "officer"
+	case officer.Subject != recorded.Officer.Subject:
+		return "subject"
+	case !bytes.Equal(found.CertificateDER, recorded.Certificate):
+		return "certificate"
+	case !found.SignedAt.Equal(recorded.SignedAt):
+		return "signing time"
+	case !slices.Equal(officer.Roles, recorded.Roles):
+		return "list of roles"
+	case officer.Domain != recorded.Domain:
+		return "domain"
+	}
+	return ""
 }

@@ -119,7 +119,16 @@ func TestForgedHistoriesAreFound(t *testing.T) {
 		"another name":                      {func(_ *testing.T, h *history) { h.entries[4].Name = "Visitor card" }, "Visitor card"},
 		"another officer named": {func(_ *testing.T, h *history) {
 			h.entries[4].Signatures[0].Officer = h.entries[4].Signatures[1].Officer
-		}, "the entry says"},
+		}, "another officer"},
+		"another subject named": {func(_ *testing.T, h *history) { h.entries[4].Signatures[0].Officer.Subject = "CN=Nobody" }, "another subject"},
+		"another certificate named": {func(_ *testing.T, h *history) {
+			h.entries[4].Signatures[0].Certificate = h.entries[4].Signatures[1].Certificate
+		}, "another certificate"},
+		"another signing time named": {func(_ *testing.T, h *history) { h.entries[4].Signatures[0].SignedAt = at.Add(time.Second) }, "another signing time"},
+		"a role fewer named": {func(_ *testing.T, h *history) {
+			h.entries[4].Signatures[0].Roles = h.entries[4].Signatures[0].Roles[:1]
+		}, "another list of roles"},
+		"another domain named":           {func(_ *testing.T, h *history) { h.entries[4].Signatures[0].Domain = "" }, "another domain"},
 		"signatures of another revision": {func(_ *testing.T, h *history) { h.entries[4].Signatures = h.entries[3].Signatures }, "does not count"},
 		"another request": {func(_ *testing.T, h *history) {
 			h.entries[4].Request = []byte(strings.Replace(string(h.entries[4].Request), "PIN letter", "PIN ladder", 1))
