@@ -55,7 +55,7 @@ func runLoad(ctx context.Context, out io.Writer, flags *loadFlags) (err error) {
 	}
 	opened, err := store.Open(ctx, flags.database, store.Options{})
 	if err != nil {
-		return err
+		return interrupted(ctx, "nothing was loaded", err) // from here on it is not interrupted
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
 	changes, broken, err := load.Load(ctx, opened, input)

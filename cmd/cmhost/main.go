@@ -4,8 +4,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,12 +18,20 @@ var version = "devel"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := newCommand().ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(os.Stderr, "cmhost:", err)
-		stop()
-		os.Exit(1)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	status := execute(ctx, newCommand(), os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// execute runs a command and returns the program's exit status.
+func execute(ctx context.Context, command *cobra.Command, stderr io.Writer) int {
+	err := command.ExecuteContext(ctx)
+	if err == nil {
+		return 0
 	}
+	_, _ = fmt.Fprintln(stderr, "cmhost:", err) // nobody is left to tell
+	return 1
 }
 
 func newCommand() *cobra.Command {
@@ -41,4 +49,12 @@ func newCommand() *cobra.Command {
 // databaseFlag adds the flag that names the database.
 func databaseFlag(command *cobra.Command, address *string) {
 	command.Flags().StringVar(address, "database", "", "SQLite file, or postgres://USER@HOST:PORT/DATABASE")
+}
+
+// interrupted adds to the error of a command that a signal ended what the command has left behind.
+func interrupted(ctx context.Context, left string, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("interrupted; %s: %w", left, err)
 }

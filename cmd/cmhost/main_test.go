@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -310,6 +311,51 @@ func TestVerifyDoesNotCallAMissingDatabaseGood(t *testing.T) {
 	}
 }
 
+// TestInterruptedCommandsSayWhatTheyLeft ends commands by what a signal does, while another program holds the database.
+func TestInterruptedCommandsSayWhatTheyLeft(t *testing.T) {
+	database, empty := accepted(t), emptyProcedures(t, t.TempDir())
+	exported := filepath.Join(t.TempDir(), "log.jsonl")
+	if err := os.WriteFile(exported, []byte(mustRun(t, "export", "--database", database)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", "file:"+database+"?_txlock=exclusive")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	held, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Rollback() }()
+	for line, want := range map[string]string{
+		"load --procedures " + empty + " --database " + database: "nothing was loaded",
+		"restored --database " + database:                        "run it again",
+		"verify -f " + exported:                                  "not the whole log was checked",
+		"verify --database " + database:                          "not the whole log was checked",
+		"export --database " + database:                          "the export is not complete",
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		waiting := strings.HasPrefix(line, "load") || strings.HasPrefix(line, "restored")
+		if waiting {
+			time.AfterFunc(300*time.Millisecond, cancel)
+		} else {
+			cancel()
+		}
+		begun, command := time.Now(), newCommand()
+		command.SetArgs(strings.Fields(line))
+		var said bytes.Buffer
+		status := execute(ctx, command, &said)
+		cancel()
+		if status != 1 || !strings.HasPrefix(said.String(), "cmhost: interrupted; ") || !strings.Contains(said.String(), want) {
+			t.Errorf("cmhost %s: status %d, %s; want status 1 and %q", line, status, said.String(), want)
+		}
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("cmhost %s: ended %v after it was interrupted", line, took)
+		}
+	}
+}
+
 func TestServeRefusesTheDatabaseOfAnotherAudience(t *testing.T) {
 	folder := t.TempDir()
 	host, err := hosttest.Start(folder, hosttest.Options{})
@@ -341,5 +387,12 @@ func TestServeRefusesTheDatabaseOfAnotherAudience(t *testing.T) {
 	command.SetArgs(arguments(database, hosttest.Audience))
 	if err := command.ExecuteContext(ctx); err != nil {
 		t.Errorf("a host that is told to stop after a second: %v; want no error", err)
+	}
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	command = newCommand()
+	command.SetArgs(arguments(database, hosttest.Audience))
+	if err := command.ExecuteContext(interrupted); err != nil {
+		t.Errorf("a host that is told to stop before it serves: %v; want no error", err)
 	}
 }

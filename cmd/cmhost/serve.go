@@ -39,7 +39,13 @@ A client is named by the fingerprint of its certificate's DER (sha256:HEX) or by
 (dns:NAME, uri:URI, email:ADDRESS). Several hosts can serve one PostgreSQL database.
 The host stops on SIGTERM after the calls under way.`,
 		Args: cobra.NoArgs,
-		RunE: func(command *cobra.Command, _ []string) error { return serve(command.Context(), flags) },
+		RunE: func(command *cobra.Command, _ []string) error {
+			err := serve(command.Context(), flags)
+			if errors.Is(err, context.Canceled) { // a signal is its normal end, also while it starts
+				return nil
+			}
+			return err
+		},
 	}
 	f := command.Flags()
 	databaseFlag(command, &flags.database)

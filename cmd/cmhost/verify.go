@@ -26,7 +26,7 @@ That nothing was cut off at the end only shows against a head that you remember:
 		RunE: func(command *cobra.Command, _ []string) error {
 			auditor := &audit.Auditor{}
 			if err := eachEntry(command, database, file, auditor.Check); err != nil {
-				return err
+				return interrupted(command.Context(), "not the whole log was checked", err)
 			}
 			if head != "" && head != auditor.Head.Hash {
 				return fmt.Errorf("the log ends with %s after %d entries; expected %s", auditor.Head.Hash, auditor.Head.Length, head)
@@ -57,7 +57,7 @@ signatures and the officers' certificates, roles and domains as judged. "cmhost 
 				_, err := out.Write(append(entry, '\n'))
 				return err
 			})
-			return errors.Join(err, out.Flush())
+			return interrupted(command.Context(), "the export is not complete", errors.Join(err, out.Flush()))
 		},
 	}
 	databaseFlag(command, &database)
@@ -76,17 +76,10 @@ func newRestoredCommand() *cobra.Command {
 A file that was copied back and a dump that was restored are noticed without. Only what brings a whole machine, volume or
 data directory back as it was leaves no trace: run this once, before or while hosts serve the database.`,
 		Args: cobra.NoArgs,
-		RunE: func(command *cobra.Command, _ []string) (err error) {
-			opened, err := store.Open(command.Context(), database, store.Options{Existing: true})
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, opened.Close()) }()
-			if err := opened.Restored(command.Context()); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(command.OutOrStdout(), "a new epoch has begun: cursors from before are gone")
-			return err
+		RunE: func(command *cobra.Command, _ []string) error {
+			ctx := command.Context()
+			err := restored(ctx, command.OutOrStdout(), database)
+			return interrupted(ctx, "cursors from before may still be good, run it again", err)
 		},
 	}
 	databaseFlag(command, &database)
@@ -96,10 +89,30 @@ data directory back as it was leaves no trace: run this once, before or while ho
 	return command
 }
 
+func restored(ctx context.Context, out io.Writer, database string) (err error) {
+	opened, err := store.Open(ctx, database, store.Options{Existing: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	if err := opened.Restored(ctx); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, "a new epoch has begun: cursors from before are gone")
+	return err
+}
+
 // eachEntry visits the log of a database or a file, page by page.
 func eachEntry(command *cobra.Command, database, file string, visit func([]byte) error) (err error) {
+	ctx := command.Context()
+	unlessInterrupted := func(entry []byte) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return visit(entry)
+	}
 	if file == "-" {
-		return audit.Read(command.InOrStdin(), visit)
+		return audit.Read(command.InOrStdin(), unlessInterrupted)
 	}
 	if file != "" {
 		opened, err := os.Open(file)
@@ -107,15 +120,14 @@ func eachEntry(command *cobra.Command, database, file string, visit func([]byte)
 			return err
 		}
 		defer func() { err = errors.Join(err, opened.Close()) }()
-		return audit.Read(io.Reader(opened), visit)
+		return audit.Read(opened, unlessInterrupted)
 	}
-	ctx := command.Context()
 	opened, err := store.Open(ctx, database, store.Options{Existing: true})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	return eachStored(ctx, opened, visit)
+	return eachStored(ctx, opened, unlessInterrupted)
 }
 
 func eachStored(ctx context.Context, s *store.Store, visit func([]byte) error) error {
