@@ -16,6 +16,7 @@ func check(t *testing.T, to target) {
 		run  func(*testing.T, *session)
 	}{
 		{"connection", checkConnection},
+		{"queries", checkQueries},
 		{"host, register and catalogue", checkDocuments},
 		{"accepting", checkAccepting},
 		{"refusing", checkRefusals},
@@ -47,6 +48,20 @@ func checkConnection(t *testing.T, s *session) {
 	for _, path := range []string{"/v1/host", "/v1/officers", "/v1/catalog", "/v1/token-procedures", pathOf("X"), pathOf("X") + "/history", pathOf("X") + "/selection", "/v1/log", "/v1/changes"} {
 		s.call(t, "unlisted", http.MethodGet, path, nil, nil).want(t, http.StatusForbidden, "client-not-permitted", "")
 	}
+}
+
+// checkQueries asks with queries that cannot be read: none of it may count as absent.
+func checkQueries(t *testing.T, s *session) {
+	for _, path := range []string{
+		"/v1/host", "/v1/officers", "/v1/catalog", "/v1/token-procedures", "/v1/log", "/v1/changes",
+		pathOf(s.name("nobody")), pathOf(s.name("nobody")) + "/history", pathOf(s.name("nobody")) + "/selection",
+	} {
+		for _, query := range []string{"limit=501%", "keyUsage=%zz", "after=1;limit=2", "%"} {
+			s.call(t, "reader", http.MethodGet, path+"?"+query, nil, nil).want(t, http.StatusBadRequest, "malformed", "")
+		}
+	}
+	s.call(t, "submitter", http.MethodPut, pathOf(s.name("nobody"))+"?%zz", []byte("{}"), nil).want(t, http.StatusBadRequest, "malformed", "")
+	s.call(t, "reader", http.MethodPut, pathOf(s.name("nobody"))+"?%zz", []byte("{}"), nil).want(t, http.StatusForbidden, "client-not-permitted", "")
 }
 
 func checkDocuments(t *testing.T, s *session) {

@@ -1620,6 +1620,8 @@ type GetCatalogResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Catalog
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *MalformedRequest
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *ReadForbidden
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -1639,6 +1641,11 @@ type GetCatalogResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetCatalogResponse) GetJSON200() *Catalog {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetCatalogResponse) GetApplicationproblemJSON400() *MalformedRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
@@ -1790,6 +1797,8 @@ type GetHostResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Host
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *MalformedRequest
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *ReadForbidden
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -1805,6 +1814,11 @@ type GetHostResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetHostResponse) GetJSON200() *Host {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetHostResponse) GetApplicationproblemJSON400() *MalformedRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
@@ -1959,6 +1973,8 @@ type ListOfficersResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OfficerList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *MalformedRequest
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *ReadForbidden
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -1978,6 +1994,11 @@ type ListOfficersResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r ListOfficersResponse) GetJSON200() *OfficerList {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOfficersResponse) GetApplicationproblemJSON400() *MalformedRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
@@ -2716,6 +2737,13 @@ func ParseGetCatalogResponse(rsp *http.Response) (*GetCatalogResponse, error) {
 	case rsp.StatusCode == 304:
 		break // No content-type
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest ReadForbidden
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2890,6 +2918,13 @@ func ParseGetHostResponse(rsp *http.Response) (*GetHostResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest ReadForbidden
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3039,6 +3074,13 @@ func ParseListOfficersResponse(rsp *http.Response) (*ListOfficersResponse, error
 
 	case rsp.StatusCode == 304:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest ReadForbidden
@@ -4193,6 +4235,22 @@ func (response GetCatalog304Response) VisitGetCatalogResponse(w http.ResponseWri
 	return nil
 }
 
+type GetCatalog400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetCatalog400ApplicationProblemPlusJSONResponse) VisitGetCatalogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetCatalog403ApplicationProblemPlusJSONResponse struct {
 	ReadForbiddenApplicationProblemPlusJSONResponse
 }
@@ -4364,6 +4422,22 @@ func (response GetHost200JSONResponse) VisitGetHostResponse(w http.ResponseWrite
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHost400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetHost400ApplicationProblemPlusJSONResponse) VisitGetHostResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4542,6 +4616,22 @@ func (response ListOfficers304Response) VisitListOfficersResponse(w http.Respons
 	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
 	w.WriteHeader(304)
 	return nil
+}
+
+type ListOfficers400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListOfficers400ApplicationProblemPlusJSONResponse) VisitListOfficersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type ListOfficers403ApplicationProblemPlusJSONResponse struct {
@@ -5508,185 +5598,185 @@ func (sh *strictHandler) SelectCertificateProcedure(w http.ResponseWriter, r *ht
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2LU9u43ui/ovH9Zvr4THACAZLOmW8ohTZdCl2gLza9N4qtJC62lGPZpDm9/O939JNky46cB9Du7p09",
-	"M6dLEluPn37vl344PounjBKacqf7wyHfcTyNCPx9hFMcsbH4k2dxjJO503UOEY9xFCFf/pgRx3VucZQR",
-	"8RhO0yQcZik5IkkajkIfp+R9wnwSZIkY848fDsUxEcPoJx3X4SlO4Ts/DW9hvJCHw4j06GU2DFiMQ+p0",
-	"Rzji5O6r6/i1Q9+Q+QeOx/DJCcJxmOLoMhxTnGYJcb66+dxZOiE0FUOEjG62APeHo79wjlgyddzStMUk",
-	"4kcU0pQkFEcbb1J+UYKYmq0yjliQeuA4JthxnSlOCE3rX/jqOiGdZunHkMxKExzH04jNyeYnckPm1ZMI",
-	"aSBeT/yJfF9DXn6BCPWT+VRAH92QueM6Cck44QbWqOE3PRs18QXx2S1J5sXM6hs0C9MJMlDIPneaZGRT",
-	"KExDakf1970zFJE0JcnGkOUpS/BY4PkojCReX8Y4SY9wEjiu8/63o8tmy/l6d+c6RxNMx5JuTWKd6iWh",
-	"GeYI+z6ZpiRAeJSSBGFEycyERuXxiOGABCaBhymJS0dsI/QC6gX1GYdzxW4ItTys8Q/5Yndi+5R8F4j8",
-	"7tXJbxfHJ29Ov/0+d8Re3zCeVjc6YTxFIRU7CDJfEXbBmLIgJNQX0/hxQzG5hs9ix3UUi5sQLFbHJ7jV",
-	"3ut2Ws2D3f0dP9hrH3RGBx3it5qtpkdG/l7bP9jzh7ve/rCz2+6MDoY7nYPdnR3iDYej4ai9v9/Eo6EY",
-	"l9BxOnG6rTvXifH3HBaHY7GM/ZY38WKPC4qVS4a1iW04rpOGAJKW19rbaja3Wq0rr9Pd8bqe12i22tdi",
-	"ayThYpNd59ZrNBseAOa0yq2vJgSNwoSnKJ0xRGiahISjp1yvhSM+YUlKKAme2c8ZS1h2ncNA4sIE80kB",
-	"p1HQGe13RsHObsfDQWd/ONoddkYHwagdtNsHu8OOf+D5fnsXHxzg/dEe3vF3m6PWcH/YbrU9f6flCG4U",
-	"kO9Ot+lqBHnfO7OgR4mM2PAb8QEHHkhkAvrkNmQZd7qOBfDelXfQ9QTgrwGHC3AoUnJcIWqIQEgNk93d",
-	"Dul0SOC3Wq3mqNluBu1OQEb73rAV+MGoiVtDMhyNMGkJMJD95nD/oNM6GO4F+/6whf0FID8CMiogt9zN",
-	"qLAEnsc78oT8O5MgI/O3k+DTxfT6U/vb9WVvrxefpafxx90vn5qz4esP2ZdWJ+2Fs9B/8/b2S+vjTfD5",
-	"bdT7Nt3vxWcTP764uv78dvrl0/fz4FMzvP7cC88pD68/tSdf4u/R9VFvL3jztnl9OQv9+CS7bn2Qv9O3",
-	"t0Mx17fj2btXh7N3Rz3eoxe3vW8sfHd10z6/umn3aLNzevT22/Xntx7+dD390jrxrj++nA9bZ9H1m4/z",
-	"68/vwvOIh79//ujh1x+z4HX07cvni+mwtRueHr29wp+C7Mvni6Yffwg/X87C69ed9MunKBNz/N7qzH0x",
-	"Zxz9x9/5GPk3Z5FPL6bXMYwR+fPeHpm/nQ1b36dfdm7C8/DtVfC6M7/+cMKHsNa30ZdWp3X9+W10fbz4",
-	"bi8684Y7b6Me9Xgvbk+Gnz6IMU6Gn1/y4U4UXV++/Pbl89sbgOvrKPtQgi0LPxxH573X36PgzUXkh2K+",
-	"M0+MDWv/dObhz9cRvLtzcevHJ1TC5Xo6fA3zXA0/ncyDY3E+v4cjgP3HFv58BrA5/3YsYN325bPesJVG",
-	"Q1qCa3b9+mPrdOdt5H/+GPk7v98G347D0e//+hcgjiBlQYBN1ym4GHAqU6p3nXe93svk1dHR4cfX48NZ",
-	"7+XhuPfhsvWx3XvdicX/BcCuP/fGw1Y76r2eRH78YXY0/tITzGU0Cn2SAB8UpKI+bzUFa8kU53GOzv51",
-	"Ho0xOk5Cn3NG3fN/HUu54ty5TsKUvP7ACTr89FJIaxaF/hylmN9woY3my5erPfnP+Mvb39h1b3Lrnx3+",
-	"7h+xXu/k9j9HRy+H/Ojw9+Pvr64OT1+Oo/HkZvzy+vd3x4fjYwESMQwJDlOTazWvmrtdr9VtNiXXejTQ",
-	"VHXfOlC1qqB6TxJ0mtHgrwQlEKrNVne3fQ3qxiqheweK1rncYkXTupoxpDbP0VMD3qslrPmwgMW9j0do",
-	"9lV8XQfCVWm5Jo4/7sqrmLWATg/eiQ0F4UQvs2EccslWykqlklMI0wAUKENvemo/1n8k2z+S7V6SrSTM",
-	"HsLp7v0q0EJFLay3JoUdHaYckdswEJbVGkaFtj4tXLhk2vwEfbpWuTU2Kr67JEmIo7MsHkqhRigeRiTQ",
-	"HoFE2Nji+1HCYqfrND3xP2E2MPGpI/4Hhlidk2rR91RyUC0wQc4zkhyV2OwPZwpsT5jXKUvIYRSBYgT+",
-	"DRKUH5aPCFFbB4HQPO0VZlTZHSFGz50Rd8t1s8dQqX6hvvRAteaX6SyLFPsmFIc0X0G4jBKkj2tDb8A/",
-	"JPwPCf9Dwo9IwhYifocDchxxMpuQZTI4neAU/LQxDggi+QsG5SqU+RjyMGWJnWbq8Pw1oSTBEZgVayDx",
-	"GaMmllanLCPpB04S9L53thaKKjd3CT+9Cn5aoLjoC8djg/9NDd/XX4vTVVlIDd2XiRW43sVazE2hZfK4",
-	"dP0LCHKVAW8JdakQQiW2IJBlQnCgzPjjKwx+84BwPwmnysPbCwSXH4WEo3RCkM9oSmj6AnFCAxSmCHM0",
-	"6I22BN5vvcOpPxmglKGI4ISi2YSkE5KIxyaYIx+CM0FDbNWfkBiL2WL8/VSFCNrNluuk86lYPE+TkI5B",
-	"BF2QNJkfjlIJtfLq4Gs0YTMUYzpHnPiMBlysIE3mCI9xSBemC+Msdro7e57nOnFI5cdmPnNIUzImiQTP",
-	"FCc4JqmCUG8ktgm7XFzK1YSggYDhALGRCSvJoeCLKBSfJ5g3wBntdBX8C/QugXITQLnO960x2xLfbvGb",
-	"cLrFYGE42poyCMAWvv7TMA5TCyxTFDMOJwrABC6QL/TfWSmSGMEY5voCMsJZlDrdJgBWw7m9CswbLPwM",
-	"5rYBXqxKgz0V/K9gbPkOpjidFBuA/0gffJgUilGxn/9KyMjpOv9ru0gN2Ja/8m1YCCBIQviUUS7Z7MuM",
-	"g86pDh6svek0UjrS9jRhw4jE//2NSx+LmWUwVK+Wg1YynMcR/Gow6ICkOIycrhOzRFBzFAnqxBSlk5Br",
-	"NIvxHMX4hrwoaEFFPAFKYUxQSBFQ15YkL8k7Mu50d1sd10nDFCSPZSXqECdpOuXd7W0AeQ5x3gjIrd4t",
-	"34ZXAFjrAfe9fFG+UjlqxiRuwpYb6Iylk5COQfwr7mLuNsIpScT5G1zO3G/NQtTT2wbjgbUcZQlnyWsh",
-	"4e93yH5pgPJRy98EiMfid9thp8VjASMcUZaiIYkYHQPDE0cvtAbyhKOJNIBeoCgUFC3PngZoxKKIzZAQ",
-	"jDruDQOaR9/0yke/sLJNDl++vAVvPhIOlJaU0RvKZtSVWxIQGmVCG3IRS+R3QzISRIJRQgA6DXSaw8QV",
-	"b9BaqDQEd3qHoxFLYhJcaKfmvc4+1sMsHr32r4aC8eqnbAgATFc81vaaLxD5PiV+SgLUFMffBg2HJAlT",
-	"Gk3+1sJzLhqxjAZiFKGTai7rbEumrnUIQAavggw1a90EJYr3HgchhEqrpLRYlqAKzJF8ZijUDSE5WC61",
-	"73F2tHi7OLkzVpMzEotnCbeeIBU6t1YPbG9zVDasXZTb1aBDiRdvyBxlkGsl/jwcJ4TEYkcm+24Vx7bG",
-	"Qjc5Psq24MVHOr1Vq0M4iowdq9NMTwQG3/s4i9dLlJgQiUCIZ/4EqeyKGk6cP1tRN1BJyUZMyWSV0VLQ",
-	"1W6Jrmpm3uxc0i2g68fjs+VVLehV8iTesUCYB4FdMdM6MMimMIoAgQURgFJctRyEUsYrAlubJcskNTxz",
-	"J40FHJywZBgGAaH3FdOgP52x9D1J4jBNbTxb6ViK30zzB2vltnzeRHWd1jJsjnbJQeD5e7g13N/ptEkz",
-	"ONj190c7eM8btvx20CEHo31vT1jNO/5u0CZ7o33voNlp4Z3hrl5DjKdTEggWj1HCIvICYX4D4Ba494Qj",
-	"HAg1nKcJTlkCRpqQg9KEw4hnQ9hCIgRnoq2SAl93KkpB7f430g5glC2BusUQj6gmwPBPeAnsYskkBLvU",
-	"2PUTsZEEtASx9SeS0Vwo58IFGWWc3JffaBfFEaOjKPRTmwagvNCCxTNYm56nDqFAIReP5+/uKK+O+foL",
-	"CNYijCbhWHyde0tWqApgV4BFsaO1hZ2yrpCPJNSFhGDYt3OZ4ohcFJMU+NOp6hFLdrwJCumBtnwNXUCf",
-	"0jrq4Q1sCUf1+rbWd0qQbr1AdUeAI4FAc7cCd6k4bwry1s8BubHpTSAN72wVi3g0Ms0Xlls1SiEXQAad",
-	"XchRKXAusojwl4lY532pMYtIMUApzyGLgD0M5a8boUTT87xatGi6MndiQhAl36VlPiQIK4dL03M9z0N4",
-	"yG4JAq/KUkRpCd4t5mtqPIHJl+CKVS207HcjussisqXeBEdIFpHz0dWE1IbN1wCv6R8Xj2rvDBqxJMcG",
-	"PAY1cRRGBJl54DagbTSAAb5819sll32J8Hr0Fkdh4Pwa+CpD94KMSCJzuKtJOuoH5GMqPQMIZJYNznaN",
-	"+4KkAKuQo6OIyXdtQF3/bStEraGWba8MXDlEsdt6INfvexNwK/Bu5cM9In8rYDRMCL4R2pY4XVdqWiOS",
-	"gMN6JhTiMNXbgB9QyoDrFblZ/+i2f3PdtpQtahAw1YmTIB3ExKBBCOPRCngdONoppOYE3xIAigARKqUF",
-	"2gl50zEMci7CjtvNMuW+E4hKxxcsInVAXrHZTaCsgQnEimNybgPu1YyhIBwBZadFgmqccTmxFcBDlk7M",
-	"VEcs6HeO8sDgC4FYEG8qNmMMuAzeTVAPZCxPa4zrgvfS2GQdDq/e7kZ6H47JVgnORVZApSYyd1Up2hkz",
-	"ZmcbxZNNkJBzhEv8Iw+ZJWQcckG5OYYKyq6BLwh4COpabD4GhVHmmLUgr8iiD1I2XMLItThdu/uNYF2U",
-	"ij2yFVxQGjBDED4aXgrDAyadp9NpwjQXkLpuRQi9M33Z9xBCug7tXcjjRcdqxc0sNDdMpYmovGjL9XL1",
-	"jh9vpWLpRpnbi8IXJ55aqIFbqnaXn9aqt2WWMlrlNXcllDoX23lT9QnW+9otQNgErfQitmINccjtkif3",
-	"ClgFf0BcosD8FoLsrYpJr2OT+ZBL6Fe/opzkC0RVHmUtlnlU3uevi264jxL1qeC2YmRhyoWqyGjo40jg",
-	"R4yeXpwcoYP9gzY4gliWIhJP0zmKSTwkCXcRFVpmKNSzKfYJfKZkFoWUPFtyIuvMXTU+5fn83SJJYlk8",
-	"53KGQSEkNHBMCykCb7xi7BQn4/sGhlPj9TKWDFkwF7OmjKEIHqlDEXhS6BWFI6m112ru7qLhPCUltG9W",
-	"FF7bJJucQ8rYlnzv8c7Btp32HvotfAkA/0DxLQ4jPIzuC/OsPII98cJ8qA7wAU7xEHNSqCiY8hlJ7pN3",
-	"0a7aIvaFbGbZFm8+3vHAuhSByO0iymYNdFVOvnihrS+uPY9hQOIpE4f1WIkZ+Zaq7TrKq/4kVEojzupj",
-	"ahjZkA46FSqjUlFW9PCojv6GzVD+DipVvmEQXjyTmW8qt3I58NUmzmUcUFbO9+SLkMyYYwBOEjx36vO0",
-	"bct88OJszQ7WWWPezsMWKEwTApFx9VADXTCWugh8IoIzTV0tgIQBsMFyX8k80nUWaHYEsaKPtBwSYC6F",
-	"YcUJQbMJAQ1nLqGJsAyX/sQTr/Qbsa43FEo9Vem+N2TO0ZDMmXJFb7bA34zp1lpfpROIDRPf9864kK3+",
-	"BE0JE+rzzwPXQhMRGxLehDTgoHpCrDu3QoHbMVAf117iZTmBu7TGdnV9d2Ym4h8Liy1opwrXKh7UcQJ3",
-	"FUcrYf/XfH15KkKepOl0wdfPG5rTmgmcYTxlCYhhyLbsOuMwnWRDYRZVpZT8vJV/sSXYL05Zsq37BYEP",
-	"nANwyue9mLpKVc6EPDKDy2sOj4ZzYCQUx2SR2+tc8x8OjqLzEejAq/M/v9oEoxxKmy9yVQ30SSnkghil",
-	"j1eqlSOSJNKxCcln5JYkcyhfaBRFBOssJc/6XoWT4qE7eyuQRQ6SZ2+r9WacBEWinUJJSEGcAXDZDPiJ",
-	"wpIhYxHBdAG5VeatXLB1KQvoJzDAJnXWPrAqv/hRQQCje5WVLxQZV6ly0wObB2vgBYKsrphgyhGm801Y",
-	"Kkxa5g2dFbyhWOoimL7mLZBW0gg0QgoCErg6c1Y6x2N2K4VrBUChzJdaCmQY5zfxpIG8y5O15ZJeKKtK",
-	"y1TIy0QhrMPIe2+19yCXXH9u2soFSrASa1FLsSJVseJaeSBWisuwE+QggSYWSGgWi8kWeskUbtqKLHAd",
-	"pZS41S4/JSnr1vWVOlzGyh3X6WlObmy6qBMwemSVzzhH2vVEsMSzslyzSV5ZfPKjPo13SCah1Ek4UXDl",
-	"Dz15uQU1ue3oX6mKpeq6Lt8cbrXae5X595ul6cXHKU6FmHK6zv9W0a4/vK0O3hp9/bG3e/dfTnWFZRFa",
-	"HMernP2WT2MT5q+73T2e/IJkhBcIDzn4joG3CY28samsWcb8bedyEpIoOE4SliyCRJvddbruLGF0LJVd",
-	"yAQXQ1UOsum1di00kTuvFrgment5fobU710UUki1L9xXTwc1yQIDFw3yNIzBM7d4FVwbTwclj6V4APLP",
-	"oM6mT/OU5idSZxHPQ3r24FmjT8t7qqmbMsGu9+dqGNpArxvKVSzhvGlcjUkEcOB5CQLoyhBrgnXLnOUw",
-	"QXqcBcreWUHZeW+6Zdh2ysZvCA4cW5c5m+nBogBhw7usUnLAjBOqjOGd1DWQ4gTRhGUJd1Ec0gzMZxrk",
-	"RWeYiwcGuqXdoLLRnVZpn60SB3kqeMfX/548+x/1V5z/xZ/9zyIzuTP65a0SsepBG0ddGFQ2//lR4/B5",
-	"wpEfMf/GFdr0bBL6E6EJfcsCoRgV2CxmGrEkxqnTdQKcki0Y1jJd3r7PNqP6cfNtVHA/R+ACZsXMasuL",
-	"WCOxzkYmJRn9eBqoVQnROjjY7jghCMveoUpZU6XyphZSdBvN23/alABLu8+6ubGeaI6mWcoV91NTi5U9",
-	"Ac2/FHBlmtflToYVRoHS1BaXZVdyc9XZwrBzZV1gzsXJEWq3DjxBpeC12W20Gs3GjgmyhSa5rkMZvSDT",
-	"LAh1d4MbMj+mfjidkETVWgQ4xZWvKtUYN2QudnIpQ+7+xan6i6i3zmk0B45sfPy6rtpwysbHNJU9LsoQ",
-	"OKdai9KkI2gX1PyQSmNTJ+HL2iiL91P1d6wOPdD9HgddQAvJI6WbxGz9JVMbGmjQA3+Aer5aKVEu2HeL",
-	"qJVuphOq4gnBTBp9OoDmm0KuSt0T/ryQFsugW58OJBu4ltMJVPQ7798shWpOREVbS70DoXar3p9qdiAx",
-	"mNxKYUGuYC71Tsqn7nSzy3WfVp0sqwd0xDKqSFS1OS0x45Cme7uOUZ3b8bz9ZqfTau/u73qdTnNVqe7f",
-	"xAw0W6PiIAhlQfF7A8dlte/iopSZJ2S5DLwnLEZUKAw014ZhkbqHcK7/yPLKRObxzSD9N7elF2RI0U/U",
-	"Kmsxn2jIiGOcK0J9oQK6Ko8FWtpaDBULs88rFy2BtrlQZNRs1W2VsEc8WZ5td2ev07JOWGTeL0OVPG39",
-	"rtzIwrbOnCtIe9y20rXs1lM2NhsyG9Zra9F2tetDn6SWiCZ4OiVUHvE6Ck/VRgUazjUQ01nhahZsoIpi",
-	"ETaVRGu/dsBJH4Y43oiNF5n9pPZNEw8jzFOJjBoLgWsjoxSOknWQUTeEtrIE6FckplTcy9VqpuRpALHS",
-	"itSk9+JwnqXnQ/mE1FplnLIO8u+VHvIQZ0ouze/rTgFbLGWyLQfmaAAR50Ge9w51B1M8Lmx6Rh8His2V",
-	"UJQQqIHepZlMWFXlcp5QFFDoXEvMpeERIBWjgcC6yTQXMd1fpu5eVUpy8+BPYSTOikmFruKiV8cX9+SQ",
-	"jxhxUBB5wpXvps5rY+QdL5tJeS2L1PuiQ+2PpbPDQyU2vNLcLFB9b9cSsqtHDTHz0btLKI4mwSuc4sLt",
-	"k7crTVPsT4Tdfv9jKvrt2FYgfg3pWOd08DAgZYy5p2BgueO4ckcDk8HAfFUmjGz0tbphSuHZVvzg6J3K",
-	"aiq7zVoHVZXL8F780e9Pf5zeiX/P7r4+LX1Ejf/jdv+7n3lea+/psydbX394brO1d1d6qPHsq83LUWf7",
-	"iG1Z0BG+zq2IhEwJTnkDXYH7iSUBJCQK/XhtXUH7V43oslQ99acK0rpORsN/Z0T9LJTMoleyNSRjWCpG",
-	"ToEQe0wIPUg8RsO5RKtMndRC/wC+lNetpFzz2ZxacgDdg2yW0/XjR1tzXq2lw4wlNxyFVBqV0ENAhynr",
-	"2GMYrGx+pUa/hzlSw0A/Vdcd4zkKWAOBDSVYi+wuhyghAUcD1fR5ANJwYFZnDB6V8W4US87blv2wp1MW",
-	"cTO4McnMPtLWn9r9BN+Sdfz1Vf0iMJqnFYFlzS1LlLAis0Fx9EYRuvtZuQ1qJsdopn4a2vzvmymSeuGr",
-	"U2LWVtIWFILFJf5M0lkLvcqIVGZpD8UoG0x0dqSFoqGURWC69AFA4wCZmt3Zbe8/sySfLItqiUF0CYJb",
-	"+Bag+EAqxTOl+QesstFdr2MjfZ3mbQMnRMy40Kihl5urbDz9dbJ+gpYRxlvJbnSivlUjxxmHIBKksbFE",
-	"RmHEWYsPBQdR9CVOnlHp8OFdsH4GuYqk2KZCEmkbqYxgNHiJg9wUGbh9OihV/YDTsUCp4+9TgSriW6Pc",
-	"bSD9V4OFWtIB0qPlRAQDlmtcYdYzln7UCTEyMlyZOg89XCh8HSAxZznD4Iyl51D/FQwWooXiBEzd7XDr",
-	"+qv4B2/9R+hmezt31nCTzlC2HdKbq6v3SD7QMK3GdqdjGIq7nmdzKaps52XpF0BFOBInD6e+XigLvljB",
-	"liozmFGBDSsQ3PtW4ribVoa5m1VGuveo8nMfUOLqbtquyL1X+wn3vu1B3M0b17mblkG4m9f4u/etU3c3",
-	"bNvlbtC10d28xOCrYfFmSbimTVeRv/CrZg0576kRxEUktuo+qgScXMHt/TSagzwxY1UoTBtIZ5EoHztX",
-	"dsJ9agNWWTMcUvYtbdrtEVjxJBf/JnMoOhbvKF+p1AEgSiE9pYlOSyuvOe//Xh/lhX5lpcGh8ISXQhh5",
-	"/NboIb/USjA2KPsyV89ar8x2uv6DAPwT7UyjpQM04OQoZbWGZZ6N99CVLK9BqMwPKbqyJy+6DclMrsXa",
-	"wtwyi9Krjg5l2BiNmTDXFqL6ZSTTrdB/5ELUaOxftEdXfwsA6b97nGchHR8d1iQrWO8EWCB4uX1N5GD5",
-	"57Oaol3eJeA6r9gZS+WHr6szqGBvNixdqMRYCzs3yu8L6T1STmqw6I3qrPS+dyaLL5QuNCUJZ7RxDwdA",
-	"pVX9pnURmySjl4nvZ+alV3a1qiRCRSHNNNyfVhahy2uNDnV2BVprP650fGooNRvIAwG3+hqFVVkZjxd7",
-	"K8NTjnXnOpckInk2Sq2Ls0Qda3TuLp+8dSAbpS8X14dWEUpRQPwwxlEByojgIKRj9B+SsAVjxlviaH/q",
-	"/d8/mludr5AZ+MNzm527Z1ZrbVHsWlab6ByhxWVzF0H/E0IDjkLqR1lgqwqQFyysrwGAXcY2e6NyVjAl",
-	"jLImRS6C4tdQ5uXy6JWZziCbAmvXley/IY3RMrgfEMH7J5a2ftRMNXqxyCCWN+3RkNE+OJs69MDj+kvA",
-	"ygofrR0U6XLq0hrV+G3tJMbLBc0hV9EWL3hXf3g1BTAnqrIGp9iqRJbvt7Rnhanb9hcYpXnWlaY5QlE2",
-	"Ux/hfv3QYjUuTcIqummU0rE0D0PH2DeaUaEJiwKeK7qwIojn0kq+Xy1xGhJmt4ZUi1ysDSKBK8Yt5VoV",
-	"YdTWithE0e/FWJgNMxfvbVxMjc27crLRYk6qu3iloy07trgUyZoalpcM50lqqaGM5XYaTJUvx1s/bX7T",
-	"1NKNTI11NalSNfjPTPjL880WwbVeIfaa2X52c8BwOJp3ZW2EiMZ1hA+J7VWwe52q9/sli+k9q2pX2Y23",
-	"QFsj7w8nRCb+oV6KkpATLpkkx3No1gC3swhj4k9JLysD7DHCq+URL1XPmD81aa+apbNOXeRqYOmtrfaq",
-	"CgsHQ1OO/w845U9rBJCDq85LuAmPvhe3LV+Nt6HP1rgsb4lWXD67h3Ptah5D62GpKisZfO76UXtdJBMA",
-	"pJ8lYTq/FIObTXWXFlMdoqvTS0unXBdhfqP6U+tmI5gGfIJvSLlthHnnSPGIvoJNLDLO0gxH5fZQsn9T",
-	"SEdMt8nCMpdCXYN2VSZm7rhOlkTLe0s5d1bHdLmDZ4wpHoM9azRPEcxumrBxgmMlW24ImaoOP+WFdFEo",
-	"W/1w1RmZSwi4KMU3hCPcp6rIKS8/sufScdnTVqKokk4TNlNFMoYVDs03dOVUmMJnlDJ20+jTPn3+/IhR",
-	"Kl1RjefPIeZ9KbFbnGyzsQNDY+sZ523IF4/YrK1kdBSOM7X8GE/lLs2cZN0AuYswep63NX4ODepkCco0",
-	"S4UMRs9ln2P1kyt3B5XHQhyjMUk5GtgCuAO13bzLV0D8MCBcdVAh0Uhsv5fXfUKTFrfow81dwzxyi1MQ",
-	"iysUC3X9ljhaCee8UWmfTnSCCxK4r2rU0IUq3XKLoi1X3w6Q8xcxScTGoJeIjUvrPBEbo0JQCUKSnDDk",
-	"eBgRlCaYcllrYexb8TNldzx/rusPoBZc5csOfvSB0PpOt+/YwqPq7e3bZt9x+3kZat/pHrr9nO30ne6Z",
-	"2y90y77TfX836FNd48OSWNcxHuwftF304epk66DwJWLdwrGB3sk+jyrXLiFoAPbsAD0dZrJqaVCNOTZU",
-	"9G3wzEWDvtN3Bi4a/PF10Kfi6R93AxgnIqNUnIWLQkpJApcWyOIj1Es5kkJWwEg1T1BCj6viIjc/gYHq",
-	"lDBQBzUjyZaPOUET8h0rNymCckyuTsOoAZDHUPFUhRS9Or5Y5rDStyzstNBv4UsoXdaGM2AD8Ho0mzBe",
-	"zf8nfZrXC0pOpDKG8pd1VptcK4R2nj+XN1ehwWOlRUtgYalpfaChzwKhdCcxIDHwCsCSI2Amc/Fknwop",
-	"iAVpqOWqJV7IPBexSjGgiuCjgPlZLESmmaiGDjUvMzjAQKD8AOGIUfICDWTu2kD3xVRdvCDlKAp9Qrl5",
-	"//LhVBzJVqvhLUiZ2WzWwPBzgyXjbfUu3z7tHR2fXR7DO0WukKOS1I067q7TbHjyITYlFE9Dp+vsNLwG",
-	"XFuD0wkI6u3b5rZfNAgcExCF0o8bMtoLnK7zmqRFZyvz/tcaVbB4ZNu8H1Z2oDUuB2153pJOldZe/cVK",
-	"bRPrR3VpubN+c8fiDWtzx9mERWZt7EMu5NrxdusezsGzbV4jduc6u97O6nfKN32Jt1qd1W/BFa13rtNe",
-	"Z4oPpdaZrtEjdFkzSaGA4TFcHg5ICpdyA+YVjXcU5lVy0yTLl5UK+R3CcRymyqrODWohMfF0SnDCoc9m",
-	"VxwZfCttdXVXM6QwcRSHnJPcHAe6zu/PZFP874z0qRh+CDJXhfj1TaJkyvxJoYlqExWKRWXfzxASRhn1",
-	"iSt1fp10r6cRnIGymWQLZWL7JGhFNyRaILfajkF5HoZagrrjcywUPWFHC8N5UHd1MdY9V21XK6/MSF77",
-	"uuI7t7qBE2a/qnqGwzRvIJnr+EoRnZMU+DqtgNyEdO4A1teW2jcu5rFf2Wxe2LznrRumXbH/R2CABcEs",
-	"Z4DquQ0YYP7G4nWiSl9oe55uRlU4/hc6VsUNybC81dxk4SLZ+3O65hrTGbcV/xnMUTeV46Ewr3Bxz7Dm",
-	"jdBeRbPGiWo9ZOWLA606g54xxUlamGtlTd1FnCn114iWgG2NUrizS7VTnrEkneT8NKS6u4wwA9CR1J36",
-	"dBCx8UCSWJ55zwmh4H8TJpgwNVJlnfIJS8A8EVSOedEjHPMJym+zkL3YSYBkabGrqgRmgvXaGORrkqpr",
-	"Ah5ISxrCSwkJplqfitTjtQ2iG38jYZ57IsF1zUbK1q0V5mUVsrz/Y4GaErUAO0Aya4LQE3UtPSQ0Nw+T",
-	"3DOh2zMaMUFlkuCirt9sYzIQCAeUUra2ZP2/1eIqm22q5YQ2MOV4edlF1SB90acD3aJgoO1ktQZLCwuL",
-	"lUpZWtzWjEACQraSkOQzEkU2shD4cmrT0BcRUfYMUBxb5siCQxaPCRqScUh5xSWbJ5LxFCfp+lrE4+dB",
-	"rVYwVhgkp/mF3g/kHlNc7zbOucfpRjaI7pxQc6P3mOjeDzGeSxfeiAjdR3WGkFcCDGRPPAg/KdzTsREU",
-	"jiSJ0Ggu/pZKoZnX/ScI7l/I1QTuQ3+SYAtAELGxi1gUEO28qZPF2mNXy97OWKXb0wQ6k1Xc2miaDaPQ",
-	"h3ZcTN21C82QF4j5NOTpuZ70T7a5zc0vRfZ8wetjvFnmacP6KMphCm4q2fjoH8t7Aa2LLl6jOqd/rdyu",
-	"JPFtZo3D/eRPcicc/ANcmTfQewwF2/Jy3WFEUEbFm7MkTAnv2nNtpb2nTT9Jln0Kogn6M+ehoZCraw8M",
-	"96NPbJJRYFc5lLuWYQ39IJYJSbcwrPOYpvwVTG+Ow6DUICvfDzx2L1vcEs7++wrH6pmszzYsWQy1MvMf",
-	"QbjIMQRfrUYXXYW8c/ivwSwW2EMt49j+IXD4bpkfeaEj+AMRLcYBOdaZ+Rti3LvSu+sketUMdG/Mrb2f",
-	"MEvgokodEWugwwfXJbjlC7g9uOtMxqncPqUMDYrUlIHyrZodbPv0zyCKNQX2CZTN/mIqOqdkIfMn75JI",
-	"2cySObmcrDZV9PJUm2mWWuu61bVSXe2oKyGVupRKMD1woaoWXqjleXD82sjOneSAmRPi38i+u4B9GsNA",
-	"JwCnYJ8Wck7myuEw4poDy6m6fdqnzUZNtL1rhL7tt5Ya9xc/EZjZaqBBXmqs3l9yW1qf7jTQIC9UN19Q",
-	"E4A4Bw8WnhJJOeLrPL14xkoR/XXvBHTFd32KkFQujPsbQShRpUOkk/wuUuPuR9N/V76HT13DV7kLstGn",
-	"uw00WCivV9tdcpVmo0/b8riryQQTqaFJ17pkHl2BMI0+3WugQbkgPZ9IvSw0NjaDzAZ196UaHrIlBwt1",
-	"6YOuoiXy70zXCuXrlJM3AJgDo2o8f6k49qbnegKnh/oK12Ja9NSzNW181ujT/YbZJ8MtmmS4aGB2Bhh0",
-	"ESmnoocc7rl9Ib/XnXxCjmRRgJtDEdrxlFsYyf2U2hipJBqz3jY0TgFzsCVhc1CgZBzuE17k55dP8gl/",
-	"IctWZwymLOWkSHcbNNiWlyY3+vSgUQaza2vq0S0n9qku2CodJhU6vb7SPb/kXYg2jYoy4wBSzsBZJ2sn",
-	"BrBAodoqqInhJBwoUd7DStPistrxPrOpHTDlSxbMN9Q4eKloYqmWYNRXrK8hlF4q5eep3mkPVc3/GkpO",
-	"mIuERbkkr/9+kQcjhK6jfMWgmbe85t9x07qFtmStRSGqqSAYfumx8hILWauoN8gSPIzm65sntguq11XG",
-	"incrKllnHUVObu5CNnuSEbo15swvjQVVrrXGRIIZvJT9Qn6x+gfwSaHuTSHuYtd3I8/yIRbV9qQol7B6",
-	"ZvJcBOn8NQPjqjAKQoMFzg2zFFpGq3tKIRwzTtgsvw4RD8V4LfQufNmVrFsZyRAMUjKToTFDkCZoi9LZ",
-	"Kz5WeF4+aWlcJDLU+FrKiQ4L3hYcRX/tQIU9xg5mHS2OitdtAk666idSTaY8b2m5yK9MWDAwdwO+q5Hl",
-	"vuy3eN9qXxfAFaw4L9qROuNf0Tf0VzaDj0usZdHmrQ2xPJ4FvIJ7crNhgpV/XuUma7U4pWKAGglu4KOm",
-	"zLhcJTT80y/kff+zkBPD8Ss13OLuxD6F+oOQKgYtTJJ8CEhLs82dO3qKgcBgzBu7yk3Ersy7JQX714bh",
-	"AruWPSVqLs9byrDN22XyJLQbuPVXwkF2HRaIAw1nvk8jFhB93YSNs+nrHEvM7RGvj1yb/bkOT+eQXQsX",
-	"+j8CNyxhYkFCJxANLOBouX4nv2jd3uLDOcyEkE7V5Jtca160E6nzRtpw8G/CBlvrvKBCpb86xSb0JzX0",
-	"LXFhTFL+c9ilUbMFr1mqtf74KtCdk+TWTvZQfq+SzlVyF8JBkBCuU4V0j6FyWrsfNxRBNHwWdw92d3eA",
-	"sNQua9tBqzQ1o8FraN4/rVgHBDYXlaurCbHEO7SpZVY8SdeHceOmGngB+PZJFrIL9BwjQiA1STtVtRsH",
-	"nKiQXiMbJGjljo3FOf2/AAAA//8=",
+	"7H0LU9u6uuhf0fiemT62CU4gQNLZc4ZSaNNFoQvoi5XeG8VWEhdbyrZs0qxe/vsdfZJs2ZHzALoe5649",
+	"s7tIYuvx6Xu/9MPxWTxllNCUO90fDvmO42lE4O8jnOKIjcWfPItjnMydrnOIeIyjCPnyx4w4rnOLo4yI",
+	"x3CaJuEwS8kRSdJwFPo4Je8T5pMgS8SYv/1wKI6JGEY/6bgOT3EK3/lpeAvjhTwcRqRHL7NhwGIcUqc7",
+	"whEnd19dx68d+obMP3A8hk9OEI7DFEeX4ZjiNEuI89XN587SCaGpGCJkdLMFuD8c/YVzxJKp45amLSYR",
+	"P6KQpiShONp4k/KLEsTUbJVxxILUA8cxwY7rTHFCaFr/wlfXCek0Sz+GZFaa4DieRmxONj+RGzKvnkRI",
+	"A/F64k/k+xry8gtEqJ/MpwL66IbMHddJSMYJN7BGDb/p2aiJL4jPbkkyL2ZW36BZmE6QgUL2udMkI5tC",
+	"YRpSO6q/752hiKQpSTaGLE9ZgscCz0dhJPH6MsZJeoSTwHGd978cXTZbzte7O9c5mmA6lnRrEutULwnN",
+	"MEfY98k0JQHCo5QkCCNKZiY0Ko9HDAckMAk8TElcOmIboRdQL6jPOJwrdkOo5WGNf8gXuxPbp+S7QOR3",
+	"r05+uTg+eXP67de5I/b6hvG0utEJ4ykKqdhBkPmKsAvGlAUhob6Yxo8bisk1fBY7rqNY3IRgsTo+wa32",
+	"XrfTah7s7u/4wV77oDM66BC/1Ww1PTLy99r+wZ4/3PX2h53ddmd0MNzpHOzu7BBvOBwNR+39/SYeDcW4",
+	"hI7TidNt3blOjL/nsDgci2Xst7yJF3tcUKxcMqxNbMNxnTQEkLS81t5Ws7nVal15ne6O1/W8RrPVvhZb",
+	"IwkXm+w6t16j2fAAMKdVbn01IWgUJjxF6YwhQtMkJBw95XotHPEJS1JCSfDMfs5YwrLrHAYSFyaYTwo4",
+	"jYLOaL8zCnZ2Ox4OOvvD0e6wMzoIRu2g3T7YHXb8A8/327v44ADvj/bwjr/bHLWG+8N2q+35Oy1HcKOA",
+	"fHe6TVcjyPvemQU9SmTEht+IDzjwQCIT0Ce3Icu403UsgPeuvIOuJwB/DThcgEORkuMKUUMEQmqY7O52",
+	"SKdDAr/VajVHzXYzaHcCMtr3hq3AD0ZN3BqS4WiESUuAgew3h/sHndbBcC/Y94ct7C8A+RGQUQG55W5G",
+	"hSXwPN6RJ+Q/mQQZmb+dBJ8uptef2t+uL3t7vfgsPY0/7n751JwNX3/IvrQ6aS+chf6bt7dfWh9vgs9v",
+	"o9636X4vPpv48cXV9ee30y+fvp8Hn5rh9edeeE55eP2pPfkSf4+uj3p7wZu3zevLWejHJ9l164P8nb69",
+	"HYq5vh3P3r06nL076vEevbjtfWPhu6ub9vnVTbtHm53To7ffrj+/9fCn6+mX1ol3/fHlfNg6i67ffJxf",
+	"f34Xnkc8/PXzRw+//pgFr6NvXz5fTIet3fD06O0V/hRkXz5fNP34Q/j5chZev+6kXz5FmZjj11Zn7os5",
+	"4+h3f+dj5N+cRT69mF7HMEbkz3t7ZP52Nmx9n37ZuQnPw7dXwevO/PrDCR/CWt9GX1qd1vXnt9H18eK7",
+	"vejMG+68jXrU4724PRl++iDGOBl+fsmHO1F0ffny25fPb28Arq+j7EMJtiz8cByd915/j4I3F5EfivnO",
+	"PDE2rP3TmYc/X0fw7s7FrR+fUAmX6+nwNcxzNfx0Mg+Oxfn8Go4A9h9b+PMZwOb827GAdduXz3rDVhoN",
+	"aQmu2fXrj63TnbeR//lj5O/8eht8Ow5Hv/7734A4gpQFATZdp+BiwKlMqd513vV6L5NXR0eHH1+PD2e9",
+	"l4fj3ofL1sd273UnFv8XALv+3BsPW+2o93oS+fGH2dH4S08wl9Eo9EkCfFCQivq81RSsJVOcxzk6+/d5",
+	"NMboOAl9zhl1z/99LOWKc+c6CVPy+gMn6PDTSyGtWRT6c5RifsOFNpovX6725Pfxl7e/sOve5NY/O/zV",
+	"P2K93snt70dHL4f86PDX4++vrg5PX46j8eRm/PL613fHh+NjARIxDAkOU5NrNa+au12v1W02Jdd6NNBU",
+	"dd86ULWqoHpPEnSa0eCvBCUQqs1Wd7d9DerGKqF7B4rWudxiRdO6mjGkNs/RUwPeqyWs+bCAxb2PR2j2",
+	"VXxdB8JVabkmjj/uyquYtYBOD96JDQXhRC+zYRxyyVbKSqWSUwjTABQoQ296aj/WfyTbP5LtXpKtJMwe",
+	"wunu/SrQQkUtrLcmhR0dphyR2zAQltUaRoW2Pi1cuGTa/AR9ula5NTYqvrskSYijsyweSqFGKB5GJNAe",
+	"gUTY2OL7UcJip+s0PfE/YTYw8akj/geGWJ2TatH3VHJQLTBBzjOSHJXY7A9nCmxPmNcpS8hhFIFiBP4N",
+	"EpQflo8IUVsHgdA87RVmVNkdIUbPnRF3y3Wzx1Cp/kB96YFqzR+msyxS7JtQHNJ8BeEySpA+rg29Af+Q",
+	"8D8k/A8JPyIJW4j4HQ7IccTJbEKWyeB0glPw08Y4IIjkLxiUq1DmY8jDlCV2mqnD89eEkgRHYFasgcRn",
+	"jJpYWp2yjKQfOEnQ+97ZWiiq3Nwl/PQq+GmB4qIvHI8N/jc1fF9/LU5XZSE1dF8mVuB6F2sxN4WWyePS",
+	"9R9AkKsMeEuoS4UQKrEFgSwTggNlxh9fYfCbB4T7SThVHt5eILj8KCQcpROCfEZTQtMXiBMaoDBFmKNB",
+	"b7Ql8H7rHU79yQClDEUEJxTNJiSdkEQ8NsEc+RCcCRpiq/6ExFjMFuPvpypE0G62XCedT8XieZqEdAwi",
+	"6IKkyfxwlEqolVcHX6MJm6EY0znixGc04GIFaTJHeIxDujBdGGex093Z8zzXiUMqPzbzmUOakjFJJHim",
+	"OMExSRWEeiOxTdjl4lKuJgQNBAwHiI1MWEkOBV9Eofg8wbwBzminq+BfoHcJlJsAynW+b43Zlvh2i9+E",
+	"0y0GC8PR1pRBALbw9Z+GcZhaYJmimHE4UQAmcIF8of/JSpHECMYw1xeQEc6i1Ok2AbAazu1VYN5g4Wcw",
+	"tw3wYlUa7KngfwVjy3cwxemk2AD8R/rgw6RQjIr9/FdCRk7X+V/bRWrAtvyVb8NCAEESwqeMcslmX2Yc",
+	"dE518GDtTaeR0pG2pwkbRiT+1zcufSxmlsFQvVoOWslwHkfwq8GgA5LiMHK6TswSQc1RJKgTU5ROQq7R",
+	"LMZzFOMb8qKgBRXxBCiFMUEhRUBdW5K8JO/IuNPdbXVcJw1TkDyWlahDnKTplHe3twHkOcR5IyC3erd8",
+	"G14BYK0H3PfyRflK5agZk7gJW26gM5ZOQjoG8a+4i7nbCKckEedvcDlzvzULUU9vG4wH1nKUJZwlr4WE",
+	"v98h+6UBykctfxMgHovfbYedFo8FjHBEWYqGJGJ0DAxPHL3QGsgTjibSAHqBolBQtDx7GqARiyI2Q0Iw",
+	"6rg3DGgefdMrH/3CyjY5fPnyFrz5SDhQWlJGbyibUVduSUBolAltyEUskd8NyUgQCUYJAeg00GkOE1e8",
+	"QWuh0hDc6R2ORiyJSXChnZr3OvtYD7N49Nq/GgrGq5+yIQAwXfFY22u+QOT7lPgpCVBTHH8bNBySJExp",
+	"NPlbC8+5aMQyGohRhE6quayzLZm61iEAGbwKMtSsdROUKN57HIQQKq2S0mJZgiowR/KZIQkAEwRigARD",
+	"PqaSblBCcAAnfMZykX6Pg6XF28WxnrGahJJYPEu49XipUMi17mB7m6Oy1e2i3OgGBUu8eEPmKINELPHn",
+	"4TghJBY7Mnl7qzjTNRa6ydlStgUvPtLRrlodwlFk7FidZnoi0Pvex1m8XiLThEjsQjzzJ0ilXtSw6fzZ",
+	"ii6CSho4Ykpgq3SXguh2S0RXM/Nm55JuAdE/HhMur2pB6ZIn8Y4FwnYI7FqbVpBBcIVRBAgsiAA05qpZ",
+	"ITQ2XpHm2mZZJsbhmTtpSeDghCXDMAgIva8MB+XqjKXvSRKHaWpj6EoBU8xomj9YK9Tl8yaq65yXYXO0",
+	"Sw4Cz9/DreH+TqdNmsHBrr8/2sF73rDlt4MOORjte3vCpN7xd4M22RvtewfNTgvvDHf1GmI8nZJA8H+M",
+	"EhaRFwjzGwC3wL0nHOFA6Og8TXAq2CWTioO07zDi2RC2kAhemmiTpcDXnYrGULv/jVQHGGVLoG4xxCPq",
+	"EDD8E14Cu1gyCcFoNXb9RGwkARVCbP2JZDQXyvNwQUYZJ/flN9p/ccToKAr91KYeKBe1YPEM1qbnqUMo",
+	"0NbF4/m7O8rlY77+AiK5CKNJOBZf566UFXoEGB1gbuxoVWKnrEjkIwldIiEY9u1cpjgiF8UkBf50qkrG",
+	"kh1vgkJ6oC1fQxfQp7SOengDW8JRvTKulaESpFsvUN0R4Egg0NytwF1q1ZuCvPVzQG5sehNIwztbxSIe",
+	"jUzzheUmj9LWBZBBoRdyVAqciywi/GUi1nlfaswiUgxQSoLIImAPQ/nrRijR9DyvFi2arkysmBBEyXdp",
+	"tg8Jwsob0/Rcz/MQHrJbgsDlshRRWoJ3i/maGk9g8iW4YlULLfvdiO6yiGypN8FLkkXkfHQ1IbUx9TXA",
+	"azrPxaPadYNGSsFXLnOhhYzCiCAzSdwGtI0GMMCX73q75M8vEV6P3uIoDJw/Br7KCr4gI5LIBO9qBo/6",
+	"wTB/QGbZ4GzXuC9ICrAKOTqKmHzXBtT137ZC1BqH2fbKwJVDFLutB3L9vjcBtwLvVj7cI/K3AkbDhOAb",
+	"oW2J03WlpjUiCXizZ0IhDlO9DfgBpQy4XpG49Y9u+zfXbUuppAYBU51VCdJBTAwahDAerYDXUaWdQmpO",
+	"8C0BoAgQoVLOoJ2QNx3DIOciJrndLFPuO4GodHzBIlIH5BWb3QTKGphArDgm5zbgXs0YCsIRUHZaZK/G",
+	"GZcTWwE8ZOnEzIPEgn7nKI8avhCIBcGoYjPGgMvg3QT1QAb6tMa4LngvjU3W4fDq7W6k9+GYbJXgXKQM",
+	"VAomc1eVop0xY3a2UTzZBAk5R7jEP/J4WkLGIReUm2OooOwa+IKAh4ivxeZjUDVljlkL8oos+iBlwyWM",
+	"XIvTtbvfCNZFHdkjW8EFpQEzzF2mBoYHTHpWp9OEaS4gdd2KEHpnOrrvIYR0kdq7kMeLjtWKD1pobphK",
+	"E1F50Zbr5eodP95KxdKNGrgXhS9OPLVQILdU7S4/rVVvyyxltMoL8koodS6286bqE6x3xFuAsAla6UVs",
+	"xRrikPglT+4VsAr+gKBFgfktBKldFZNeBy7zIZfQr35FOckXiKo8ylos86i8zz8u9OE+SkiogtuKkYUp",
+	"F6oio6GPI4EfMXp6cXKEDvYP2uAIYlmKSDxN5ygm8ZAk3EVUaJmhUM+m2CfwmZJZFFLybMmJrDN31fiU",
+	"5/N3CzOJZfGcy1XiSMAxLaQIvPGKsVOcjO8bNU6N18tYMmTBXMyaMoYieKQOReBJoVcUjqTWXqu5u4uG",
+	"85SU0L5ZUXhtk2xyDiljW/K9xzsH23bae+iX8CUA/APFtziM8DC6L8yz8gj2rAzzoTrABzjFQ8xJoaJg",
+	"ymckuU9SRrtqi9gXspllW7z5eMcD61IEIreLKJs10FU5M+OFtr649jyGAYmnTBzWY2Vt5Fuq9vIor/qT",
+	"UCmNOKuPqWFkQ67oVKiMSkVZ0eCjOvobNkP5O6hUFodBePFMpsWpxMvlwFebOJdxQFlW35MvQqZjjgE4",
+	"SfDcqU/iti3zwYuzdUJYZ415rw9boDBNCETG1UMNdMFY6iLwiQjONHW1ABIGwAbLfSWTTNdZoNkuxIo+",
+	"0nJIgLkUhhUnBM0mBDScuYQmwjJc+hNPvNKMxLreUCj1VOUC35A5R0MyZ8oVvdkCfzGmW2t9lTYhNkx8",
+	"3zvjQrb6EzQlTKjPPw9cCx1GbEh4E9KAg+oJse7cCgVux0B9XHuJl+Xs7tIa29X13Zlpir8tLLagnSpc",
+	"q3hQxwncVRythP1f8/XlqQh5BqfTBV8/b2hOa2Z3hvGUJSCGIRWz64zDdJINhVlUlVLy81b+xZZgvzhl",
+	"ybZuJgQ+cA7AKZ/3Yl4rVTkT8sgMLq85PBrOgZFQHJNFbq8T0X84OIrOR6ADr04O/WoTjHIobb7IVTXQ",
+	"J6WQC2KUPl6pVo5IkkjHJmSmkVuSzKG2oVFUGKyzlDwlfBVOiofu7H1CFjlIntqt1ptxEhRZeAolIT9x",
+	"BsBlM+AnCkuGjEUE0wXkVmm5csHWpSygn8AAm9RZ+8Cq/OJHBQGM1lZWvlBkXKXKTQ9sHqyBFwiyumKC",
+	"KUeYzjdhqTBpmTd0VvCGYqmLYPqa90daSSPQJSkISODqtFrpHI/ZrRSuFQCFMl9qKZBhnF/EkwbyLs/k",
+	"lkt6oawqLVMhaROFsA4jKb7V3oNEc/25aaslKMFKrEUtxYpUxYpr5YFYKS7DTpCDBJpYIKFZLCZbaDRT",
+	"uGkrssB1lFLiVlsAlaSsW9d06nAZK3dcp6c5ubHpoojAaKBVPuMcadcTwRLPynLNJnllZcqP+hzfIZmE",
+	"UifhRMGVP/Tk5RbU5Lajf6XKmarrunxzuNVq71Xm32+WphcfpzgVYsrpOv9bRbt+87Y6eGv09cfe7t1/",
+	"OdUVlkVocRyvcvZbPo1NmL9uhfd48guSEV4gPOTgOwbeJjTyxqayZhnzt53LSUii4DhJWLIIEm121+m6",
+	"s4TRsVR2IU1cDFU5yKbX2rXQRO68WuCa6O3l+RlSv3dRSCEPv3BfPR3UJAsMXDTI0zAGz9ziVXBtPB2U",
+	"PJbiAcg/gxTmPs3znZ9InUU8D7nbg2eNPi3vqaaoygS73p+rYWgDve42V7GE845yNSYRwIHn9QmgK0Os",
+	"CdYtc5bDBOlxFih7ZwVl543rlmHbKRu/IThwbC3obKYHiwKEDe+ySskBM06oMoZ3UhdIihNEE5Yl3EVx",
+	"SDMwn2mQV6RhLh4Y6H53g8pGd1qlfbZKHOSp4B1f/zV59t/qrzj/iz/770Vmcmc001slYtWDNo66MKjs",
+	"DPSjxuHzhCM/Yv6NK7Tp2ST0J0IT+pYFQjEqsFnMNGJJjFOn6wQ4JVswrGW6vLefbUb14+bbqOB+jsAF",
+	"zIqZ1ZYXsUZinY1MSjL68TRQqxKidXCw3XFCEJaNRZWypuroTS2kaEWa9wa1KQGWXqB1c2M90RxNs5Qr",
+	"7qemFit7App/KeDKNK/LnQwrjAKlqS0uy67k5qqzhWHnyrrAnIuTI9RuHXiCSsFrs9toNZqNHRNkCx10",
+	"XYcyekGmWRDq1gc3ZH5M/XA6IYmqtQhwiitfVaoxbshc7ORShtz9i1P1F1FvndNoDhzZ+Ph1XbXhlI2P",
+	"aSobYJQhcE61FqVJR9AuqPkhlcamTsKXhVMW76dq/lgdeqCbQQ66gBaSR0o3idkXTKY2NNCgB/4A9Xy1",
+	"UqJcze8WUSvdaSdUxROCmTT6dACdOYVclbon/HkhLZZBtz4dSHZ3LacTqOh33txZCtWciIqel3oHQu1W",
+	"jUHV7EBiMLmVwoJcwVzqnZRP3elOmOs+rdpcVg/oiGVUkajqgVpixiFN93Ydo3S343n7zU6n1d7d3/U6",
+	"neaqOt6/iRlo9k3FQRDKauP3Bo7LUuDFRSkzT8hyGXhPWIyoUBhorg3DInWD4Vz/kbWXiczjm0H6b25L",
+	"L8iQotmoVdZiPtGQEcc4V4T6QgV0VR4L9Lu1GCoWZp+XNVoCbXOhyKjZqtsqYY94sjzb7s5ep2WdsMi8",
+	"X4Yqedr6XbnLhW2dOVeQ9rhtpWvZradsbHZrNqzX1qLtateHPkktEU3wdEqoPOJ1FJ6qjQo0nGsgprPC",
+	"1SzYQBXFImwqidZ+7YCTPgxxvBEbLzL7Se2bJh5GmKcSGTUWAtdGRikcJesgo+4WbWUJ0MxITKm4l6vV",
+	"TMnTAGKlFalJ78XhPEtDiPIJqbXKOGUd5N8rPeQhzpRcmt/XnQK2WMpkzw7M0QAizoM87x3qDqZ4XNj0",
+	"jD4OFJsroSghUAO9SzOZsKrK5TyhKKDQuZaYS8MjQCpGA4F1k2kuYrq/TN29qpTk5sGfwkicFZMKXcVF",
+	"r44v7skhHzHioCDyhCvfTZ3Xxsg7XjaT8loWqfdF+9ofS2eHh0pseKW5WaD63q4lZFePGmLmo3eXUBxN",
+	"glc4xYXbJ+9lmqbYnwi7/f7HVDTjsa1A/BrSsc7p4GFAyhhzT8HAcsdx5QIHJoOB+apMGNnoa3U3lcKz",
+	"rfjB0TuV1VR2m7UOqiqX4b34rd+f/ji9E/+e3X19WvqIGv/H7f6rn3lea+/psydbX394brO1d1d6qPHs",
+	"q83LUWf7iG1Z0BG+zq2IhEwJTnkDXYH7iSUBJCQK/XhtXUH7V43oslQ99acK0rpORsP/ZET9LJTMopGy",
+	"NSRjWCpGToEQe0wIPUg8RsO5RKtMndRC/wC+lNetpFzz2ZxacgDdg2yW0/XjR1tzXq2lw4wlNxyFVBqV",
+	"0ENAhynr2GMYrOyMpUa/hzlSw0A/Vdcd4zkKWAOBDSVYi2w9hyghAUcD1RF6ANJwYFZnDB6V8W4US857",
+	"mv2wp1MWcTO4TsnMPtLWn9r9BN+Sdfz1Vf0iMDqrFYFlzS1LlLAis0Fx9EYRuvtZuQ1qJsfotH4a2vzv",
+	"mymSeuGrU2LWVtIWFILFJf5M0lkLvcqIVGZpD8UoG0x0dqSFoqGURWC69AFA4wCZmt3Zbe8/sySfLItq",
+	"iUF0CYJb+Bag+EAqxTOl+QesstFdr2MjfZ3mbQMnRMy40Kih0ZurbDz9dbJ+gpYRxlvJbnSivlUjxxmH",
+	"IBKksbFERmHEWYsPBQdR9CVOnlHp8OFdsH4GuYqk2KZCEmkbqYxgNHiJg9wUGbh9OihV/YDTsUCp4+9T",
+	"gSriW6PcbSD9V4OFWtIB0qPlRAQDlmtcYdYzln7UCTEyMlyZOg89XCh8HSAxZznD4Iyl51D/FQwWooXi",
+	"BEzd7XDr+qv4B2/9LnSzvZ07a7hJZyjbDunN1dV7JB9omFZju9MxDMVdz7O5FFW287L0C6AiHImTh1Nf",
+	"L5QFX6xgS5UZzKjAhhUI7n0rcdxNK8PczSoj3XtU+bkPKHF1N21X5N6r/YR73/Yg7uZd7dxNyyDczWv8",
+	"3fvWqbsbtu1yN2jp6G5eYvDVsHizJFzTpqvIX/hVs4ac99QI4iISW3UfVQJOruD2fhrNQZ6YsSoUpg2k",
+	"s0iUj50rO+E+tQGrrBkOKfuWHu72CKx4kot/kzkUHYt3lK9U6gAQpZCe0kSnpZXXnDeHr4/yQr+y0uBQ",
+	"eMJLIYw8fms0mF9qJRgblE2bq2etV2Y7Xf9BAP6JdqbR0gG6c3KUslrDMs/Ge+hKltcgVOaHFF3ZsBfd",
+	"hmQm12Ltb26ZRelVR4cybIzGTJhrC1H9MpLpPuk/ciFqdP0veqervwWA9N89zrOQjo8Oa5IVrBcGLBC8",
+	"3L4mcrD881lN0S4vGnCdV+yMpfLD19UZVLA3G5YuVGKshZ0b5feF9B4pJzVY9EZ1VnrfO5PFF0oXmpKE",
+	"M9q4hwOg0sd+07qITZLRy8T3M/PSK7taVRKhopBmGu5PK4vQ5bVGhzq7Aq21H1c6PjWUmg3kgYBbfcfC",
+	"qqyMx4u9leEpx7pznUsSkTwbpdbFWaKONdp6l0/eOpCN0peL60OrCKUoIH4Y46gAZURwENIx+p0kbMGY",
+	"8ZY42p96//e35lbnK2QG/vDcZufumdVaWxS7ltUmOkdocdncRdD/hNCAo5D6URbYqgLk7QvrawBgl7HN",
+	"3qicFUwJo6xJkYug+GMo83J59MpMZ5BNgbXrSvbfkMZoGdwPiOD9E0tbP2qmGr1YZBDLm/ZoyGgfnE0d",
+	"euBx/SVgZYWP1g6KdDl1o41q/LZ2EuPlguaQq2iLt7+rP7yaApgTVVmDU2xVIsuXX9qzwtRV/AuM0jzr",
+	"StMcoSibqY9w+X5osRqXJmEV3TRK6Viah6Fj7BvNqNCERQHPFV1YEcRzaSXfr5Y4DQmzW0OqRS7WBpHA",
+	"FeOWcq2KMGprRWyi6PdiLMyGmYuXOi6mxuZdOdloMSfVXbzv0ZYdW9yYZE0Ny0uG8yS11FDGcjsNpsqX",
+	"462fNr9paulGpsa6mlSpGvxnJvzl+WaL4FqvEHvNbD+7OWA4HM2LtDZCROOuwofE9irYvU7V+/2SxfSe",
+	"VbWr7MZboK2R94cTIhP/UC9FScgJl0yS4zk0a4CrW4Qx8aekl5UB9hjh1fKIl6pnzJ+atFfN0lmnLnI1",
+	"sPTWVntVhYWDoSnH/wBO+dMaAeTgqvMSbsKj78Vty/fmbeizNW7SW6IVl8/u4Vy7msfQeliqykoGn7t+",
+	"1F4XyQQA6WdJmM4vxeBmU92lxVSH6Or00tIp10WY36j+1LrZCKYBn+AbUm4bYd45Ujyi72cTi4yzNMNR",
+	"uT2U7N8U0hHTbbKwzKVQd6RdlYmZO66TJdHy3lLOndUxXe7gGWOKx2DPGs1TBLObJmyc4FjJlhtCpqrD",
+	"T3khXRTKVj9cdUbmEgIuSvEN4Qj3qSpyysuP7Ll0XPa0lSiqpNOEzVSRjGGFQ/MNXTkVpvAZpYzdNPq0",
+	"T58/P2KUSldU4/lziHlfSuwWJ9ts7MDQ2HrGeRvyxSM2aysZHYXjTC0/xlO5SzMnWTdA7iKMnudtjZ9D",
+	"gzpZgjLNUiGD0XPZ51j95MrdQeWxEMdoTFKOBrYA7kBtN+/yFRA/DAhXHVRINBLb7+V1n9CkxS36cHPX",
+	"MI/c4hTE4grFQt3NJY5WwjlvVNqnE53gggTuqxo1dKFKt9yiaMvVtwPk/EVMErEx6CVi49I6T8TGqBBU",
+	"gpAkJww5HkYEpQmmXNZaGPtW/EzZHc+f6/oDqAVX+bKDH30gtL7T7Tu28Kh6e/u22Xfcfl6G2ne6h24/",
+	"Zzt9p3vm9gvdsu90398N+lTX+LAk1nWMB/sHbRd9uDrZOih8iVi3cGygd7LPo8q1SwgagD07QE+Hmaxa",
+	"GlRjjg0VfRs8c9Gg7/SdgYsGv30d9Kl4+sfdAMaJyCgVZ+GikFKSwKUFsvgI9VKOpJAVMFLNE5TQ46q4",
+	"yM1PYKA6JQzUQc1IsuVjTtCEfMfKTYqgHJOr0zBqAOQxVDxVIUWvji+WOaz0LQs7LfRL+BJKl7XhDNgA",
+	"vB7NJoxX8/9Jn+b1gpITqYyh/GWd1SbXCqGd58/lzVVo8Fhp0RJYWGpaH2jos0Ao3UkMSAy8ArDkCJjJ",
+	"XDzZp0IKYkEaarlqiRcyz0WsUgyoIvgoYH4WC5FpJqqhQ83LDA4wECg/QDhilLxAA5m7NtB9MVUXL0g5",
+	"ikKfUG5eznw4FUey1Wp4C1JmNps1MPzcYMl4W73Lt097R8dnl8fwTpEr5KgkdaOOu+s0G558iE0JxdPQ",
+	"6To7Da8B19bgdAKCevu2ue0XDQLHBESh9OOGjPYCp+u8JmnR2cq8HLZGFSwe2TYvj5UdaI2bQ1uet6RT",
+	"pbVXf7FS28T6UV1a7qzf3LF4w9rccTZhkVkb+5ALuXa83bqHc/Bsm9eI3bnOrgTV8ncWLm2EF3dWv1i+",
+	"Iky81eqsfgsufr1znfY6U3wo9dx0jeaiy7pQCs0Nj+FKcsBuuOobULbo2KNQtpLUJmWFLHHIbyaO4zBV",
+	"5nhuiQtRi6dTghMODTq74qzhW2nkqxugIfeJozjknOR2PDCE/FZONsX/yUifiuGHIKxVboC+n5RMmT8p",
+	"VFht20KVqWwYGkKmKaM+caWxoLP19TSCpVA2k/ykTKWfBJHpTkYLdFrbaihP4FBLUDeHjoWGKAxwYXEP",
+	"6i5ExrpZq+3C5pWpzGtfgnznVjdwwuwXYM9wmOadJ3PjQGmwc5KCQKAVkJuQzj3H+jJU+8bFPPaLoM1r",
+	"oPe8deO7K/b/CJyzIJjlnFM9twHnzN9YvKRUKRptz9NdrIqIwUKrq7jxZ3C65hrTGXcg/xnMUXej46Gw",
+	"y3Bxe7HmjdCXRbPGiepZZOWLA61zg4IyxUla2HllFd9FnCm92QizgFGOUrjsS/VhnrEkneT8NKS6LY2w",
+	"H9CRVLr6dBCx8UCSWJ6yzwmh4LgTtpuwUVJl1vIJS8CuEVSOedFcHPMJyq/BkE3cSYBkTbKrygtmgvXa",
+	"GORrkqr7BR5ISxrCSwkJplqfitTjtZ2lG/8/aAG57xOc5WykrOtaLaCstJYBdyxwWuIkoBWIdE1JeqKu",
+	"pWuFFgNhkvtCdENIIwqpjCBcdBIwG6cMBKYCiZXtO9lxwGrjlQ1F1eRCm7RyvLzQo2oCv+jTgW6KMNCW",
+	"uVqDpWmGxS6mLC0uj0YgOiE/SqgAMxJFNnoS+HJqswkWMVh2KVCsXmblggsYjwkaknFIecUJnKeu8RQn",
+	"6frqx+NnXq3WTFaYQKf5/eIPZDtTXO+oztnO6UZWj+7VUHPB+JjobhMxnkun4YgIpUn1opCXEAxkFz4I",
+	"eCnc09EYFI4kidBoLv6W2qSZSf4/m6sJ3IeOKMEWgCBiYxexKCDaXVQnxLWPsJa9nbFKf6kJ9EKrONLR",
+	"NBtGoQ8NwJi63RfaLy8Q82nI03M96Z9s5ZubX4rs+YLXx3izsNSG9VGUwxQcY7LV0j+2/uPRQ9FwbFQX",
+	"n6gV+JV8w83sf7hK/UnuL4R/gJ3zBnqPobZc3gM8jAjKqHhzloQp4V17WrC0MLWxKem5T0GmQSvpPIoV",
+	"cnVDg+Ep9YlNpAq0LEed1zLloXXFMunqFqZ8Hn6Vv4Kxz3EYlHp55fuBx+5l/Vsi739fqVo9k/X5jSXh",
+	"olbY/iNBFzmGYMjVQKirkHcO/zWYxQJ7qGUc2z8EDt8tc3kvNC9/IKLFOCDHuohgQ4x7V3p3nZy0moHu",
+	"jbm1VylmCdypqYN3DXT44BIKt3xXuAfXssmQmtunlKFBkUUzUN5cs9lun/4ZRLGmpD+BCt8/mIrOKVlI",
+	"UsobOlI2syR5LierTTXEPCtomqXWEnR1A1ZXuwZLSKXuzxJMD5y2qtsYankeHL+2znO3PGDmhPg3skUw",
+	"YJ/GMNAJwA3Zp4Wck2l9OIy45sByqm6f9mmzUZMY0DWi9PYLVo2rlp8IzGw10CCvilbvL7nYrU93GmiQ",
+	"19SbL6gJQJyDzwxPiaQc8XWeCT1jpeSDda8vdMV3fYqQVC6MqyZBKFGlQ6ST/NpU45pK02NYvjJQ3RhY",
+	"ubay0ae7DTRY6ASgtrvk1s9Gn7blcVfzHiZSQ5POfMk8ugJhGn2610CDcu18PpF6WWhsbAZJGOqaTjU8",
+	"JHYOFkroB11FS+Q/mS5rytcpJ28AMAdGgXv+UnHsTc/1BE4P9W2zxbToqWfrL/ms0af7DbOlh1v083DR",
+	"wGxiMOgiUs6aDzlcyftCfq+bDoUcyfoFN4cidA4qd1uS+yl1XFL5PmZpcGicAuZghMLmoJbKONwnvCgl",
+	"KJ/kE/5CVtjOGExZSp+RfjroBS7vd2706UGjDGbX1n+kW85BVA27VeZOKnR6fft8fh+9EG0aFWVyBGTH",
+	"gZdPlnkMYIFCtVVQE8NJOFCi3I6V/splteN9ZlM7YMqXLJhvqHHwUn3HUi3BKAVZX0MovVRKJVRt3h6q",
+	"mv81lJwwFwmLckneVP4iD38IXUc5mUEzb3nNv+OmdbdvyVqLmllTQTAc2mPlXhayVlFvkCV4GM3XN09s",
+	"d2mvq4wV71ZUss46ipzc3IXsSyVjgmvMmd9vC6pca42JBDN4KVub/MHqH8AnhRI9hbiLDeqNlNCHWFTb",
+	"k6Kyw+qZybMfpNfYDMWrGi4IRhY4N8xS6G6trlSFOM44YbP85kY8FOO10LvwZVeybmUkQxRJyUyGxgxB",
+	"RqMtLmgvTlnhefmkpXGROlHjaymnVix4W3AU/bUjHPaoPph1tDgqXrcJOOmqn0j1w/K8pZUtf2SKhIG5",
+	"G/BdjSz3Zb/F+1b7ugCuYMV5fZHUGf+KvqG/shl8XGItizZvbWzm8SzgFdyTm70drPzzKjdZq3U0FQPU",
+	"SKkDHzVlxj0woeGffoHATpmFnBiOX6nhFtc89imUSoRUMWhhkuRDQCKcbe7c0VMMBAZj3oNWbiJ2ZYow",
+	"Kdi/NgwX2LVsf1Fzz99Shm1ehJOnvd3ABcUSDrJBskAc6I3zfRqxgOibMWycTd88WWJuj3jT5drsz3V4",
+	"OodEYEHHj+EXL2FiQUInEEYs4Gi5KSi/E97ejcQ5zISQTtXkm9zAXnQ+qfNG2nDwb8IGW+u8oGKsf3Ru",
+	"TuhPauhb4sKYpPznsEujvAxesxSW/fZVoDsnya2d7KFTgMqPV+lkCAdBQrjOMdLtkMoZ+H7cUATR8Fnc",
+	"Pdjd3QHCUrus7VytEuOMXrSheVW2Yh0Q2FxUrq4mxBLv0KaWWZwlXR/G5aBq4AXg2ydZSEvQc4wIgZwm",
+	"7VTVbhxwokJejuzloJU7Nhbn9P8CAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"net/url"
 	"path"
 	"sync"
 	"time"
@@ -149,6 +150,17 @@ func (s *Server) known(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Pattern == "" {
 			s.refuse(w, r, problem.New(cmhostv1.ProblemNotFound, "there is no such call"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// readable refuses a query of which net/url would leave out what it cannot read.
+func (s *Server) readable(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+			s.refuse(w, r, problem.New(cmhostv1.ProblemMalformed, "the query cannot be read: %s", err))
 			return
 		}
 		next.ServeHTTP(w, r)

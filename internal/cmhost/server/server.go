@@ -93,7 +93,7 @@ func (s *Server) build() http.Handler {
 	})
 	cmhostv1.HandlerWithOptions(submissions{strict, answers}, cmhostv1.StdHTTPServerOptions{BaseRouter: mux, ErrorHandlerFunc: s.malformed})
 	limits := newLimiter(s.config.Limits)
-	return s.observed(mux, s.permitted(limits.limited(s.known(s.bounded(compressed(mux))))))
+	return s.observed(mux, s.permitted(limits.limited(s.known(s.readable(s.bounded(compressed(mux)))))))
 }
 
 // ServeHTTP implements http.Handler. The request must have come over mutual TLS.
