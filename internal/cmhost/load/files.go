@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"sigs.k8s.io/yaml"
 
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 	"github.com/tokenprocedures/token-procedure-operator/internal/rules"
@@ -103,19 +100,4 @@ func ReadProcedures(path string) ([]request.Procedure, error) {
 		return nil, err
 	}
 	return file.Procedures, nil
-}
-
-func readYAML(path string, into any) error {
-	const limit = 16 << 20
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if len(text) > limit {
-		return errors.New(path + ": the file has more than 16 MiB")
-	}
-	if err := yaml.UnmarshalStrict(text, into); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
 }
