@@ -39,6 +39,9 @@ func ReadOfficers(path string) ([]signing.Officer, error) {
 	if err := readYAML(path, &file); err != nil {
 		return nil, err
 	}
+	if file.Officers == nil {
+		return nil, fmt.Errorf("%s: there is no list of officers; to remove all of them, write officers: []", path)
+	}
 	officers := make([]signing.Officer, 0, len(file.Officers))
 	for _, entry := range file.Officers {
 		officer, err := entry.read(filepath.Dir(path))
@@ -84,7 +87,7 @@ func readCertificate(path string) (*x509.Certificate, error) {
 	return certificate, nil
 }
 
-// ReadCatalog reads catalog.yaml, which has the form of GET /v1/catalog.
+// ReadCatalog reads catalog.yaml, which has the form of GET /v1/catalog. What is not listed is removed; {} removes all.
 func ReadCatalog(path string) (*rules.Catalog, error) {
 	var catalog rules.Catalog
 	if err := readYAML(path, &catalog); err != nil {
@@ -98,6 +101,9 @@ func ReadProcedures(path string) ([]request.Procedure, error) {
 	var file proceduresFile
 	if err := readYAML(path, &file); err != nil {
 		return nil, err
+	}
+	if file.Procedures == nil {
+		return nil, fmt.Errorf("%s: there is no list of procedures; to load none, write procedures: []", path)
 	}
 	return file.Procedures, nil
 }

@@ -55,3 +55,30 @@ func TestFilesAreReadAsTheyAreWritten(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesWithoutTheirListsRemoveNothing reads what is left of files that were cut off.
+func TestFilesWithoutTheirListsRemoveNothing(t *testing.T) {
+	for _, c := range []struct{ kind, text, want string }{
+		{"officers", "", "empty"},
+		{"officers", "# the officers\n", "empty"},
+		{"officers", "---\n", "empty"},
+		{"officers", "{}\n", "officers: []"},
+		{"officers", "officers:\n", "/officers: there is nothing"},
+		{"officers", "officers: []\n", ""},
+		{"catalogue", "", "empty"},
+		{"catalogue", "null\n", "empty"},
+		{"catalogue", "[]\n", "array"},
+		{"catalogue", "{}\n", ""},
+		{"catalogue", "storageProfiles: [Data]\ndomains:\n", "/domains: there is nothing"},
+		{"catalogue", "pinProcedures:\n- {name: PIN letter, state: Active, visibleInSubdomain: }\n", "/pinProcedures/0/visibleInSubdomain: there is nothing"},
+		{"procedures", "", "empty"},
+		{"procedures", "{}\n", "procedures: []"},
+		{"procedures", "procedures:\n", "/procedures: there is nothing"},
+		{"procedures", "procedures: []\n", ""},
+	} {
+		err := readText(t, c.kind, c.text)
+		if (err == nil) != (c.want == "") || (err != nil && !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s %q: %v; want %q", c.kind, c.text, err, c.want)
+		}
+	}
+}

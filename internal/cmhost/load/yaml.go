@@ -37,27 +37,36 @@ func decodeYAML(text []byte, into any) error {
 	if err != nil {
 		return err
 	}
+	if string(plain) == "null" {
+		return errors.New("the file is empty")
+	}
 	documents := yamlv3.NewDecoder(bytes.NewReader(text))
-	if err := documents.Decode(new(yamlv3.Node)); err != nil && !errors.Is(err, io.EOF) {
+	if err := documents.Decode(new(yamlv3.Node)); err != nil {
 		return err
 	}
 	if err := documents.Decode(new(yamlv3.Node)); !errors.Is(err, io.EOF) {
 		return errors.New("the file has a second document behind a line ---: expected everything in one")
 	}
-	err = json.Unmarshal(plain, into, json.RejectUnknownMembers(true), json.WithUnmarshalers(onlyText))
+	err = json.Unmarshal(plain, into, json.RejectUnknownMembers(true), json.WithUnmarshalers(asWritten))
 	if wrong, ok := errors.AsType[*json.SemanticError](err); ok && wrong.Err != nil {
 		return fmt.Errorf("at %s: %w", cmp.Or(wrong.JSONPointer, "/"), wrong.Err)
 	}
 	return err
 }
 
-var errNoText = errors.New("this is no text to YAML but a number, true, false or nothing: put it in quotes")
-
-// onlyText refuses what is no text where text is expected, null too.
-var onlyText = json.UnmarshalFromFunc(func(from *jsontext.Decoder, _ *string) error {
-	switch from.PeekKind() {
-	case jsontext.KindNumber, jsontext.KindTrue, jsontext.KindFalse, jsontext.KindNull:
-		return errNoText
-	}
-	return errors.ErrUnsupported // as without this function
-})
+// asWritten refuses what is no text where text is expected, and what was begun and has nothing in it.
+var asWritten = json.JoinUnmarshalers(
+	json.UnmarshalFromFunc(func(from *jsontext.Decoder, _ *string) error {
+		switch from.PeekKind() {
+		case jsontext.KindNumber, jsontext.KindTrue, jsontext.KindFalse, jsontext.KindNull:
+			return errors.New("this is no text to YAML but a number, true, false or nothing: put it in quotes")
+		}
+		return errors.ErrUnsupported // as without this function
+	}),
+	json.UnmarshalFromFunc(func(from *jsontext.Decoder, _ any) error {
+		if from.PeekKind() == jsontext.KindNull {
+			return errors.New("there is nothing: write it, write [] for an empty list, or take the name out")
+		}
+		return errors.ErrUnsupported
+	}),
+)
