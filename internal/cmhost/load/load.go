@@ -170,8 +170,13 @@ func breaks(ctx context.Context, tx *store.Tx, before, after *rules.Catalog) ([]
 // planImports finds out which procedures made elsewhere are new or other than before.
 func planImports(ctx context.Context, tx *store.Tx, procedures []request.Procedure) ([]Change, error) {
 	var changes []Change
+	seen := make(map[string]bool, len(procedures))
 	for _, procedure := range procedures {
 		procedure = procedure.Normalize()
+		if seen[procedure.Name] {
+			return nil, fmt.Errorf("procedure %q is listed twice: list it once", procedure.Name)
+		}
+		seen[procedure.Name] = true
 		if findings := rules.ValidateRequest(request.New("import", 1, procedure)); len(findings) > 0 {
 			return nil, fmt.Errorf("procedure %q breaks a rule: %s", procedure.Name, findings[0].Message)
 		}
