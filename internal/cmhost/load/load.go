@@ -150,20 +150,29 @@ func check(officers []signing.Officer, catalog rules.Catalog) error {
 	return nil
 }
 
-// breaks lists the Active procedures whose references are good by the old catalogue and not by the new one.
+// breaks lists the Active procedures whose references are good by the old catalogue and not by the new one. Where there
+// are too many, it says how many are left out.
 func breaks(ctx context.Context, tx *store.Tx, before, after *rules.Catalog) ([]string, error) {
 	const enough = 100
 	var broken []string
+	more := 0
 	err := tx.EachProcedure(ctx, func(stored *cmhostv1.TokenProcedure) error {
-		if stored.Procedure.State != request.Active || len(broken) >= enough {
+		if stored.Procedure.State != request.Active {
 			return nil
 		}
 		findings := rules.CheckReferences(stored.Procedure, after)
-		if len(findings) > 0 && len(rules.CheckReferences(stored.Procedure, before)) == 0 {
+		switch {
+		case len(findings) == 0 || len(rules.CheckReferences(stored.Procedure, before)) > 0:
+		case len(broken) < enough:
 			broken = append(broken, stored.Name+": "+findings[0].Message)
+		default:
+			more++
 		}
 		return nil
 	})
+	if more > 0 {
+		broken = append(broken, fmt.Sprintf("and %d more", more))
+	}
 	return broken, err
 }
 
