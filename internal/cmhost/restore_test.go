@@ -137,6 +137,56 @@ func TestRunningHostsGoOnAfterARestore(t *testing.T) {
 	expectCursor(t, one, cursorNow(t, two), http.StatusOK, "the cursor of one host, at another, after the restore")
 }
 
+// waitBehind waits for changes behind a cursor; the status of the answer comes later.
+func waitBehind(t *testing.T, host bench, cursor string) <-chan int {
+	t.Helper()
+	wait, status := 60, make(chan int, 1)
+	go func() {
+		got, err := host.client.WatchChangesWithResponse(t.Context(), &cmhostv1.WatchChangesParams{After: &cursor, Wait: &wait})
+		if err != nil {
+			t.Error(err)
+			got = &cmhostv1.WatchChangesResponse{}
+		}
+		status <- got.StatusCode()
+	}()
+	host.WaitForCalls(t.Context(), func(inFlight int) bool { return inFlight > 0 })
+	return status
+}
+
+// TestWhoWaitsLearnsOfARestore begins a new epoch while a call waits for changes.
+func TestWhoWaitsLearnsOfARestore(t *testing.T) {
+	onEachDatabase(t, func(t *testing.T, address string) {
+		host := start(t, address)
+		opened, err := store.Open(t.Context(), address, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = opened.Close() }()
+		waiting := waitBehind(t, host, cursorNow(t, host))
+		if err := opened.Restored(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if status := <-waiting; status != http.StatusGone {
+			t.Errorf("a person says that the database was restored while a call waits: %d; want 410", status)
+		}
+	})
+}
+
+// TestWhoWaitsAtPostgreSQLLearnsOfARestore replaces what is there, and goes beyond the place that a call waits for.
+func TestWhoWaitsAtPostgreSQLLearnsOfARestore(t *testing.T) {
+	address := newPostgres(t)
+	host := start(t, address)
+	restore := backUp(t, address)
+	host.accept(t, 1, signingtest.Procedure("Lost"))
+	waiting := waitBehind(t, host, cursorNow(t, host))
+	restore()
+	host.accept(t, 1, signingtest.Procedure("Missed"))
+	host.accept(t, 1, signingtest.Procedure("Seen"))
+	if status := <-waiting; status != http.StatusGone {
+		t.Errorf("restored while a call waits: %d; want 410", status)
+	}
+}
+
 // TestTheWitnessOfAFile shows what counts as a restore of a SQLite file, and what does not.
 func TestTheWitnessOfAFile(t *testing.T) {
 	address := filepath.Join(t.TempDir(), "host.db")

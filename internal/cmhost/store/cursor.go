@@ -55,35 +55,52 @@ func (s *Store) epoch(read string) string {
 
 // Now is the cursor for the end of the log.
 func (s *Store) Now(ctx context.Context) (string, error) {
-	var epoch string
-	var head chain.Head
-	query := `SELECT ` + s.dialect.epoch + `, log_length, log_head FROM store WHERE id = 1`
-	if err := s.reader.QueryRowContext(ctx, query).Scan(&epoch, &head.Length, &head.Hash); err != nil {
-		return "", fmt.Errorf("read the head of the log: %w", err)
+	epoch, head, err := s.end(ctx)
+	if err != nil {
+		return "", err
 	}
-	return cursor(s.epoch(epoch), head), nil
+	return cursor(epoch, head), nil
 }
 
-// resolve is the place in the log that a cursor stands for, and the epoch.
-func (s *Store) resolve(ctx context.Context, cursor string) (at chain.Head, epoch string, err error) {
+// end is the epoch, and the end of the log.
+func (s *Store) end(ctx context.Context) (epoch string, head chain.Head, err error) {
+	query := `SELECT ` + s.dialect.epoch + `, log_length, log_head FROM store WHERE id = 1`
+	if err := s.reader.QueryRowContext(ctx, query).Scan(&epoch, &head.Length, &head.Hash); err != nil {
+		return "", head, fmt.Errorf("read the head of the log: %w", err)
+	}
+	return s.epoch(epoch), head, nil
+}
+
+// bonded is a cursor that was read, and not yet held against the store.
+type bonded struct {
+	index int64
+	bond  []byte
+}
+
+func readCursor(cursor string) (bonded, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(raw) != cursorIndex+cursorBond {
-		return at, "", ErrCursorGone
+		return bonded{}, ErrCursorGone
 	}
 	index := binary.BigEndian.Uint64(raw)
 	if index > 1<<53 {
-		return at, "", ErrCursorGone
+		return bonded{}, ErrCursorGone
 	}
-	at.Length = int64(index)
+	return bonded{index: int64(index), bond: raw[cursorIndex:]}, nil
+}
+
+// check tells whether a cursor is of the store's history as it is now, and returns the epoch.
+func (s *Store) check(ctx context.Context, cursor bonded) (epoch string, err error) {
+	at := chain.Head{Length: cursor.index}
 	query := `SELECT ` + s.dialect.epoch + `, COALESCE((SELECT hash FROM log WHERE idx = $1), '') FROM store WHERE id = 1`
 	if err := s.reader.QueryRowContext(ctx, query, at.Length).Scan(&epoch, &at.Hash); err != nil {
-		return at, "", fmt.Errorf("look up a cursor: %w", err)
+		return "", fmt.Errorf("look up a cursor: %w", err)
 	}
 	epoch = s.epoch(epoch)
-	if !bytes.Equal(raw[cursorIndex:], bond(epoch, at)) {
-		return at, "", ErrCursorGone
+	if !bytes.Equal(cursor.bond, bond(epoch, at)) {
+		return "", ErrCursorGone
 	}
-	return at, epoch, nil
+	return epoch, nil
 }
 
 // Restored begins a new epoch, for a restore that nothing in reach can notice: of a whole machine or volume.

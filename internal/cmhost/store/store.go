@@ -66,7 +66,7 @@ type Store struct {
 
 	mutex   sync.Mutex
 	current chain.Head
-	moved   chan struct{} // closed when current changes
+	moved   chan struct{} // closed when current or the epoch changes
 	cached  *Policy
 }
 

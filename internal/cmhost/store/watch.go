@@ -15,7 +15,7 @@ const MaxChanges = 500
 // Changes are the changes behind a cursor, and the cursor behind them. It waits until there are any, at most until the
 // time is over or ended is closed; then there are none, and the cursor is the same.
 func (s *Store) Changes(ctx context.Context, ended <-chan struct{}, after string, wait time.Duration) ([]cmhostv1.Change, string, error) {
-	at, epoch, err := s.resolve(ctx, after)
+	from, err := readCursor(after)
 	if err != nil {
 		return nil, "", err
 	}
@@ -23,9 +23,16 @@ func (s *Store) Changes(ctx context.Context, ended <-chan struct{}, after string
 	defer deadline.Stop()
 	for {
 		moved := s.movement()
-		changes, end, err := s.changesAfter(ctx, at)
-		if err != nil || len(changes) > 0 {
-			return changes, cursor(epoch, end), err
+		changes, end, err := s.changesAfter(ctx, from.index)
+		if err != nil {
+			return nil, "", err
+		}
+		epoch, err := s.check(ctx, from) // after reading: then what was read is of the cursor's history as well
+		if err != nil {
+			return nil, "", err
+		}
+		if len(changes) > 0 {
+			return changes, cursor(epoch, end), nil
 		}
 		select {
 		case <-moved:
@@ -37,21 +44,21 @@ func (s *Store) Changes(ctx context.Context, ended <-chan struct{}, after string
 	}
 }
 
-func (s *Store) changesAfter(ctx context.Context, at chain.Head) ([]cmhostv1.Change, chain.Head, error) {
-	rows, err := s.reader.QueryContext(ctx, `SELECT idx, kind, name, hash FROM log WHERE idx > $1 ORDER BY idx LIMIT $2`, at.Length, MaxChanges)
+// changesAfter are changes behind a place in the log, and the place of the last one.
+func (s *Store) changesAfter(ctx context.Context, index int64) (changes []cmhostv1.Change, end chain.Head, err error) {
+	rows, err := s.reader.QueryContext(ctx, `SELECT idx, kind, name, hash FROM log WHERE idx > $1 ORDER BY idx LIMIT $2`, index, MaxChanges)
 	if err != nil {
-		return nil, at, fmt.Errorf("read changes: %w", err)
+		return nil, end, fmt.Errorf("read changes: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	var changes []cmhostv1.Change
 	for rows.Next() {
 		var change cmhostv1.Change
-		if err := rows.Scan(&at.Length, &change.Kind, &change.Name, &at.Hash); err != nil {
-			return nil, at, fmt.Errorf("read changes: %w", err)
+		if err := rows.Scan(&end.Length, &change.Kind, &change.Name, &end.Hash); err != nil {
+			return nil, end, fmt.Errorf("read changes: %w", err)
 		}
 		changes = append(changes, change)
 	}
-	return changes, at, rows.Err()
+	return changes, end, rows.Err()
 }
 
 // Length is how long the log was when this program last looked.
@@ -61,18 +68,18 @@ func (s *Store) Length() int64 {
 	return s.current.Length
 }
 
-// movement is closed when the log grows.
+// movement is closed when the log grows, or a new epoch begins.
 func (s *Store) movement() <-chan struct{} {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	return s.moved
 }
 
-// advance notes where the log ends now and wakes who waits for it.
-func (s *Store) advance(head chain.Head) {
+// advance notes where the log ends now, and wakes who waits for changes if that is another place or the epoch is new.
+func (s *Store) advance(head chain.Head, newEpoch bool) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	if head == s.current {
+	if head == s.current && !newEpoch {
 		return
 	}
 	s.current = head
@@ -84,15 +91,17 @@ func (s *Store) advance(head chain.Head) {
 func (s *Store) poll(ctx context.Context) {
 	ticker := time.NewTicker(s.options.Poll)
 	defer ticker.Stop()
+	known := "" // the epoch
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		head, err := s.Head(ctx)
+		epoch, head, err := s.end(ctx)
 		if err == nil {
-			s.advance(head)
+			s.advance(head, epoch != known)
+			known = epoch
 		} else if ctx.Err() == nil {
 			s.options.Log.WarnContext(ctx, "the database does not answer", "error", err.Error())
 		}

@@ -162,7 +162,7 @@ func (s *Store) commitOnce(ctx context.Context, batch []*change) error {
 	if err := s.witness.note(tx.head); err != nil { // it lags behind, and what was committed stays
 		s.options.Log.WarnContext(ctx, "the witness of the database cannot be written", "error", err.Error())
 	}
-	s.advance(tx.head)
+	s.advance(tx.head, false)
 	return nil
 }
 
