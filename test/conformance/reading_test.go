@@ -226,7 +226,9 @@ func checkChanges(t *testing.T, s *session) {
 	if !slices.Equal(found, names) {
 		t.Errorf("changes of %q; want %q", found, names)
 	}
-	s.call(t, "reader", http.MethodGet, "/v1/changes?after=unknown", nil, nil).want(t, http.StatusGone, "cursor-gone", "")
+	for _, cursor := range []string{"unknown", "", now.Next + "\n", "\n" + now.Next, now.Next + " ", now.Next + "A"} {
+		s.call(t, "reader", http.MethodGet, "/v1/changes?after="+url.QueryEscape(cursor), nil, nil).want(t, http.StatusGone, "cursor-gone", "")
+	}
 	for _, query := range []string{"wait=61", "wait=-1", "wait=x", "wait=18446744074"} {
 		s.call(t, "reader", http.MethodGet, "/v1/changes?"+query, nil, nil).want(t, http.StatusBadRequest, "malformed", "")
 	}

@@ -223,7 +223,7 @@ func (a *api) WatchChanges(ctx context.Context, call cmhostv1.WatchChangesReques
 		}
 		wait = time.Duration(*given) * time.Second
 	}
-	if call.Params.After == nil || *call.Params.After == "" {
+	if call.Params.After == nil {
 		now, err := a.store().Now(ctx)
 		return cmhostv1.WatchChanges200JSONResponse{Items: []cmhostv1.Change{}, Next: now}, err
 	}

@@ -78,8 +78,8 @@ type bonded struct {
 }
 
 func readCursor(cursor string) (bonded, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) != cursorIndex+cursorBond {
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(raw) != cursorIndex+cursorBond || base64.RawURLEncoding.EncodeToString(raw) != cursor {
 		return bonded{}, ErrCursorGone
 	}
 	index := binary.BigEndian.Uint64(raw)
