@@ -71,9 +71,11 @@ func checkDocuments(t *testing.T, s *session) {
 		if tag == "" {
 			t.Errorf("GET %s: no ETag", path)
 		}
-		again := s.call(t, "reader", http.MethodGet, path, nil, http.Header{"If-None-Match": {tag}})
-		if again.status != http.StatusNotModified || len(again.body) > 0 {
-			t.Errorf("GET %s with its ETag: %d with %d bytes; want 304 without", path, again.status, len(again.body))
+		for _, lines := range [][]string{{tag}, {`"other", ` + tag}, {`"other"`, tag}, {tag, `"other"`}} {
+			again := s.call(t, "reader", http.MethodGet, path, nil, http.Header{"If-None-Match": lines})
+			if again.status != http.StatusNotModified || len(again.body) > 0 {
+				t.Errorf("GET %s with its ETag as %q: %d with %d bytes; want 304 without", path, lines, again.status, len(again.body))
+			}
 		}
 		if other := s.call(t, "reader", http.MethodGet, path, nil, http.Header{"If-None-Match": {`"other"`}}); other.status != http.StatusOK {
 			t.Errorf("GET %s with another ETag: %d; want 200", path, other.status)

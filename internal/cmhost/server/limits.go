@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strings"
 	"sync"
 	"time"
 
@@ -156,12 +157,16 @@ func (s *Server) known(next http.Handler) http.Handler {
 	})
 }
 
-// readable refuses a query of which net/url would leave out what it cannot read.
+// readable refuses a query of which net/url would leave out what it cannot read. Several lines of If-None-Match are one
+// list, which the generated code does not know.
 func (s *Server) readable(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
 			s.refuse(w, r, problem.New(cmhostv1.ProblemMalformed, "the query cannot be read: %s", err))
 			return
+		}
+		if lines := r.Header.Values("If-None-Match"); len(lines) > 1 {
+			r.Header.Set("If-None-Match", strings.Join(lines, ", "))
 		}
 		next.ServeHTTP(w, r)
 	})
