@@ -60,8 +60,9 @@ func checkList(t *testing.T, s *session) {
 			t.Errorf("with limit %d: got %q; want %q", limit, mine, want)
 		}
 	}
+	s.get(t, "/v1/token-procedures?limit=1&after="+url.QueryEscape(strings.Repeat("Ä", 128))) // characters, not bytes
 	t.Run("stable under writes", func(t *testing.T) { checkStable(t, s) })
-	for _, query := range []string{"limit=0", "limit=501", "limit=-1", "limit=many", "after=%FF"} {
+	for _, query := range []string{"limit=0", "limit=501", "limit=-1", "limit=many", "after=%FF", "after=" + strings.Repeat("x", 129)} {
 		s.call(t, "reader", http.MethodGet, "/v1/token-procedures?"+query, nil, nil).want(t, http.StatusBadRequest, "malformed", "")
 	}
 }
@@ -137,7 +138,7 @@ func checkReading(t *testing.T, s *session) {
 	if want := []string{made[0].Digest, made[1].Digest, made[2].Digest}; !slices.Equal(paged, want) {
 		t.Errorf("the history page by page: %v; want %v", paged, want)
 	}
-	for _, query := range []string{"limit=0", "limit=501", "after=-1"} {
+	for _, query := range []string{"limit=0", "limit=501", "after=-1", "after=9007199254740992"} {
 		s.call(t, "reader", http.MethodGet, pathOf(p.Name)+"/history?"+query, nil, nil).want(t, http.StatusBadRequest, "malformed", "")
 	}
 	var listed cmhostv1.TokenProcedureList
@@ -155,7 +156,9 @@ func checkSelection(t *testing.T, s *session) {
 	if selected.CertificateProcedure != p.CertificateProcedures[0] {
 		t.Errorf("without a key usage: %q; want the first, %q", selected.CertificateProcedure, p.CertificateProcedures[0])
 	}
-	s.call(t, "reader", http.MethodGet, pathOf(p.Name)+"/selection?keyUsage=signing", nil, nil).want(t, http.StatusBadRequest, "malformed", "")
+	for _, query := range []string{"keyUsage=signing", strings.Repeat("&keyUsage=digitalSignature", 10)[1:]} {
+		s.call(t, "reader", http.MethodGet, pathOf(p.Name)+"/selection?"+query, nil, nil).want(t, http.StatusBadRequest, "malformed", "")
+	}
 	all := "?keyUsage=digitalSignature&keyUsage=nonRepudiation&keyUsage=keyEncipherment&keyUsage=dataEncipherment&keyUsage=keyAgreement&keyUsage=keyCertSign&keyUsage=cRLSign&keyUsage=encipherOnly&keyUsage=decipherOnly"
 	s.call(t, "reader", http.MethodGet, pathOf(p.Name)+"/selection"+all, nil, nil).want(t, http.StatusUnprocessableEntity, "no-match", "")
 }
@@ -183,7 +186,7 @@ func checkLog(t *testing.T, s *session) {
 	if auditor.Accepted == 0 {
 		t.Error("no accepted request in the log")
 	}
-	for _, query := range []string{"limit=0", "limit=501", "after=-1", "after=x"} {
+	for _, query := range []string{"limit=0", "limit=501", "after=-1", "after=x", "after=9007199254740992", "after=9223372036854775808"} {
 		s.call(t, "reader", http.MethodGet, "/v1/log?"+query, nil, nil).want(t, http.StatusBadRequest, "malformed", "")
 	}
 }

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -98,11 +99,30 @@ func checkRefusals(t *testing.T, s *session) {
 			s.call(t, "submitter", http.MethodPut, pathOf(p.Name), []byte(body), nil).want(t, http.StatusBadRequest, "malformed", "")
 		})
 	}
+	t.Run("base64 with bits behind its last byte", func(t *testing.T) {
+		s.call(t, "submitter", http.MethodPut, pathOf(p.Name), s.bitsBehind(t, p), nil).want(t, http.StatusBadRequest, "malformed", "")
+	})
 	var after cmhostv1.TokenProcedure
 	s.get(t, pathOf(p.Name)).into(t, &after)
 	if after.Digest != before.Digest || s.length(t) != length {
 		t.Errorf("refusals left something behind: digest %s -> %s, log %d -> %d", before.Digest, after.Digest, length, s.length(t))
 	}
+}
+
+// bitsBehind is a good submission but for bits behind the last byte of its request, which many decoders pass over.
+func (s *session) bitsBehind(t *testing.T, p request.Procedure) []byte {
+	t.Helper()
+	body := s.sign(t, request.New(s.host.Audience, 6, p), "officer-1", "officer-2")
+	if len(body.Request)%3 == 0 { // no bits are left over: one more byte
+		body = s.sign(t, request.New(s.host.Audience, 10, p), "officer-1", "officer-2")
+	}
+	plain, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := bytes.TrimRight([]byte(base64.StdEncoding.EncodeToString(body.Request)), "=")
+	last := len(good) - 1
+	return bytes.Replace(plain, good, append(good[:last:last], good[last]+1), 1)
 }
 
 // refuse makes the submission of a case and checks the answer.

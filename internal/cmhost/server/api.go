@@ -13,9 +13,12 @@ import (
 	"github.com/tokenprocedures/token-procedure-operator/internal/rules"
 )
 
+// Bounds of the contract.
 const (
 	defaultPage = 100
 	maxPage     = 500
+	maxIndex    = 1<<53 - 1
+	maxName     = 128
 )
 
 // api answers the calls of the contract.
@@ -81,8 +84,8 @@ func (a *api) ListTokenProcedures(ctx context.Context, call cmhostv1.ListTokenPr
 	if call.Params.After != nil {
 		after = *call.Params.After
 	}
-	if !storable(after) {
-		return nil, problem.New(cmhostv1.ProblemMalformed, "after is not a name").At("/after", "expected a name")
+	if !storable(after) || utf8.RuneCountInString(after) > maxName {
+		return nil, problem.New(cmhostv1.ProblemMalformed, "after is not a name").At("/after", "expected a name of at most %d characters", maxName)
 	}
 	page, err := a.store().Procedures(ctx, after, limit)
 	if err != nil {
@@ -111,8 +114,8 @@ func indexOf(given *int64) (int64, *problem.Error) {
 	if given == nil {
 		return 0, nil
 	}
-	if *given < 0 {
-		return 0, problem.New(cmhostv1.ProblemMalformed, "after is %d; expected what next was in the answer before", *given).At("/after", "expected 0 or more")
+	if *given < 0 || *given > maxIndex {
+		return 0, problem.New(cmhostv1.ProblemMalformed, "after is %d; expected what next was in the answer before", *given).At("/after", "expected 0 to %d", maxIndex)
 	}
 	return *given, nil
 }
@@ -171,6 +174,10 @@ func (a *api) SelectCertificateProcedure(ctx context.Context, call cmhostv1.Sele
 	var usages []string
 	if call.Params.KeyUsage != nil {
 		usages = *call.Params.KeyUsage
+	}
+	if len(usages) > len(rules.KeyUsages) {
+		return nil, problem.New(cmhostv1.ProblemMalformed, "%d key usages; expected at most %d", len(usages), len(rules.KeyUsages)).
+			At("/keyUsage", "expected at most %d", len(rules.KeyUsages))
 	}
 	if err := rules.ParseKeyUsages(usages); err != nil {
 		return nil, problem.New(cmhostv1.ProblemMalformed, "%s", err).At("/keyUsage", "%s", err)

@@ -2,11 +2,14 @@ package server
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/admission"
@@ -48,7 +51,7 @@ func (s submissions) put(w http.ResponseWriter, r *http.Request, name string) er
 
 // parseBody refuses a body that is not an object with exactly the members of the contract, each once, in base64.
 func parseBody(body []byte) (submission cmhostv1.Submission, refused *problem.Error) {
-	if err := json.Unmarshal(body, &submission, json.RejectUnknownMembers(true)); err != nil {
+	if err := json.Unmarshal(body, &submission, json.RejectUnknownMembers(true), json.WithUnmarshalers(strictBase64)); err != nil {
 		return submission, problem.New(cmhostv1.ProblemMalformed, "the body is not an object with a request in base64 and a list of signatures in base64: %s", err)
 	}
 	for name, found := range map[string]bool{"request": submission.Request != nil, "signatures": submission.Signatures != nil} {
@@ -58,6 +61,23 @@ func parseBody(body []byte) (submission cmhostv1.Submission, refused *problem.Er
 	}
 	return submission, nil
 }
+
+// strictBase64 refuses bits behind the last byte: other texts for the same bytes.
+var strictBase64 = json.UnmarshalFromFunc(func(from *jsontext.Decoder, into *[]byte) error {
+	if from.PeekKind() != jsontext.KindString {
+		return errors.ErrUnsupported // as without this function
+	}
+	token, err := from.ReadToken()
+	if err != nil {
+		return err
+	}
+	text := token.String()
+	if strings.ContainsAny(text, "\r\n") { // which the decoder passes over
+		return errors.New("line breaks in base64")
+	}
+	*into, err = base64.StdEncoding.Strict().DecodeString(text)
+	return err
+})
 
 // PutTokenProcedure implements the contract.
 func (a *api) PutTokenProcedure(ctx context.Context, call cmhostv1.PutTokenProcedureRequestObject) (cmhostv1.PutTokenProcedureResponseObject, error) {

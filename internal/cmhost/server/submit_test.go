@@ -18,6 +18,10 @@ func TestABodyHasExactlyItsMembersOnceEach(t *testing.T) {
 		`{"request":[101,51],"signatures":["e30=","e30="]}`:                false,
 		`{"request":"e30=","signatures":[[101],"e30="]}`:                   false,
 		`{"request":"e30=\\n","signatures":["e30=","e30="]}`:               false,
+		`{"request":"e30=\n","signatures":["e30=","e30="]}`:                false,
+		`{"request":"e3\u000a0=","signatures":["e30=","e30="]}`:            false,
+		`{"request":"e31=","signatures":["e30=","e30="]}`:                  false, // bits behind the last byte
+		`{"request":"e30=","signatures":["e30=","e3=="]}`:                  false,
 		`{"request":"e30","signatures":["e30=","e30="]}`:                   false,
 		`{"request":"e30=","signatures":"e30="}`:                           false,
 		`{"request":"e30=","signatures":[]}`:                               true, // how many is asked later
