@@ -7,10 +7,11 @@ package audit
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 

@@ -163,7 +163,7 @@ func TestReadTakesEntriesPagesAndLists(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"log", `"entry"`, "{", "7"} {
+	for _, text := range []string{"log", `"entry"`, "{", "7", `{"index":1,"index":1}`, `{"items":[],"items":[{"index":1}]}`, `[{"object":{"a":1,"a":1}}]`} {
 		if err := Read(strings.NewReader(text), func([]byte) error { return nil }); err == nil {
 			t.Errorf("%s was read", text)
 		}

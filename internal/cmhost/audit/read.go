@@ -1,19 +1,20 @@
 package audit
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Read calls visit with each entry of a file: either entries one after the other (JSON lines, as `cmhost export` writes
 // them), or pages with `items` (as GET /v1/log answers), also several.
 func Read(from io.Reader, visit func(entry []byte) error) error {
-	decoder := json.NewDecoder(from)
+	decoder := jsontext.NewDecoder(from)
 	for {
-		var value json.RawMessage
-		err := decoder.Decode(&value)
+		value, err := decoder.ReadValue() // refuses a member that is there twice, at any depth
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -27,11 +28,11 @@ func Read(from io.Reader, visit func(entry []byte) error) error {
 }
 
 // visitValue visits one entry, or each of a page or a list.
-func visitValue(value json.RawMessage, visit func(entry []byte) error) error {
-	var list []json.RawMessage
+func visitValue(value jsontext.Value, visit func(entry []byte) error) error {
+	var list []jsontext.Value
 	if json.Unmarshal(value, &list) != nil {
 		var page struct {
-			Items *[]json.RawMessage `json:"items"`
+			Items *[]jsontext.Value `json:"items"`
 		}
 		if err := json.Unmarshal(value, &page); err != nil {
 			return fmt.Errorf("expected an entry of the log or a page of entries: %w", err)

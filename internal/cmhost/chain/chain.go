@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	strictjson "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
@@ -39,18 +40,18 @@ func Link(head Head, entry cmhostv1.LogEntry) (Head, string, error) {
 }
 
 // Verify checks that an entry, JSON, is the next one of a chain, and returns the chain's new head. Members that are not
-// known to this program count as well.
+// known to this program count as well; none may be there twice, for another program could read the other one.
 func Verify(head Head, entry []byte) (Head, error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(entry, &members); err != nil {
-		return Head{}, fmt.Errorf("entry %d is not a JSON object: %w", head.Length+1, err)
+	var members map[string]jsontext.Value
+	if err := strictjson.Unmarshal(entry, &members); err != nil {
+		return Head{}, fmt.Errorf("entry %d is not a JSON object with each member once: %w", head.Length+1, err)
 	}
 	var links struct {
-		Index    int64
-		Previous string
-		Hash     string
+		Index    int64  `json:"index"`
+		Previous string `json:"previous"`
+		Hash     string `json:"hash"`
 	}
-	if err := json.Unmarshal(entry, &links); err != nil {
+	if err := strictjson.Unmarshal(entry, &links); err != nil {
 		return Head{}, fmt.Errorf("entry %d has no index, previous and hash as expected: %w", head.Length+1, err)
 	}
 	if links.Index != head.Length+1 {

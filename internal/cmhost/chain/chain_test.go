@@ -88,9 +88,13 @@ func TestLinkedEntriesAreCanonicalAndVerify(t *testing.T) {
 
 func TestVerifyFindsEveryChange(t *testing.T) {
 	for name, change := range map[string]func([][]byte) [][]byte{
-		"a changed value":    func(all [][]byte) [][]byte { return replace(all, 1, "PIN letter", "PIN ladder") },
-		"a changed time":     func(all [][]byte) [][]byte { return replace(all, 1, "09:30", "09:31") },
-		"a new member":       func(all [][]byte) [][]byte { return replace(all, 2, `{"action"`, `{"aaa":1,"action"`) },
+		"a changed value": func(all [][]byte) [][]byte { return replace(all, 1, "PIN letter", "PIN ladder") },
+		"a changed time":  func(all [][]byte) [][]byte { return replace(all, 1, "09:30", "09:31") },
+		"a new member":    func(all [][]byte) [][]byte { return replace(all, 2, `{"action"`, `{"aaa":1,"action"`) },
+		"a member twice":  func(all [][]byte) [][]byte { return replace(all, 1, `{"action"`, `{"action":"Removed","action"`) },
+		"a member of a member twice": func(all [][]byte) [][]byte {
+			return replace(all, 1, `"object":{`, `"object":{"name":"PIN ladder",`)
+		},
 		"an entry left out":  func(all [][]byte) [][]byte { return append(all[:1:1], all[2]) },
 		"the first left out": func(all [][]byte) [][]byte { return all[1:] },
 		"entries swapped":    func(all [][]byte) [][]byte { return [][]byte{all[0], all[2], all[1]} },
