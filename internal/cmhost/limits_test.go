@@ -241,6 +241,23 @@ func TestStoppingFinishesTheCallsUnderWay(t *testing.T) {
 	})
 }
 
+// TestOptionsAreAnsweredLikeEveryOtherCall asks for what Go's server answers by itself, whoever the client is.
+func TestOptionsAreAnsweredLikeEveryOtherCall(t *testing.T) {
+	host := startWith(t, hosttest.Options{})
+	for _, c := range []struct {
+		client hosttest.Credentials
+		want   string
+	}{{host.Unlisted, "client-not-permitted"}, {host.Reader, "client-not-permitted"}, {host.Submitter, "not-found"}} {
+		connection := dial(t, host, c.client)
+		if _, err := io.WriteString(connection, "OPTIONS * HTTP/1.1\r\nHost: host\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if sent := untilClosed(t, connection); !strings.Contains(sent, "problems/"+c.want) {
+			t.Errorf("the host sent %.300q; want %s", sent, c.want)
+		}
+	}
+}
+
 // TestNegativeLimitsAreTheDefaults starts a host whose flags make no sense: it serves all the same.
 func TestNegativeLimitsAreTheDefaults(t *testing.T) {
 	cursorNow(t, startWith(t, hosttest.Options{Limits: server.Limits{Burst: -1, Calls: -1, LongPolls: -1}}))

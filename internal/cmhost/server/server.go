@@ -108,7 +108,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, config *tls.C
 	limits := s.config.Limits
 	httpServer := &http.Server{
 		Handler: s, ReadHeaderTimeout: limits.Header, ReadTimeout: limits.Request, WriteTimeout: limits.Answer,
-		IdleTimeout: limits.Idle, MaxHeaderBytes: maxHeader, TLSConfig: config,
+		IdleTimeout: limits.Idle, MaxHeaderBytes: maxHeader, TLSConfig: config, DisableGeneralOptionsHandler: true,
 		ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
 	}
 	var served sync.WaitGroup
