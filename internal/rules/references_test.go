@@ -3,6 +3,7 @@ package rules
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/tokenprocedures/token-procedure-operator/internal/request"
 )
@@ -93,6 +94,14 @@ func TestMessagesNameTheirField(t *testing.T) {
 		if field := strings.TrimPrefix(finding.Field, "spec.procedure."); !strings.Contains(finding.Message, field) {
 			t.Errorf("the message %q does not name %s", finding.Message, field)
 		}
+	}
+}
+
+func TestAFirstMessageThatIsTooLongIsCut(t *testing.T) {
+	long := Finding{Message: "spec.procedure.name is " + strings.Repeat("ä", 1<<20)}
+	joined := Messages([]Finding{long, long, {Message: "short"}})
+	if !strings.HasPrefix(joined, "spec.procedure.name is ää") || !strings.HasSuffix(joined, "ä…; and 2 more") || len(joined) > 32768 || !utf8.ValidString(joined) {
+		t.Errorf("%d bytes: %.40q … %q; want the beginning of the first, and 2 more", len(joined), joined, joined[max(0, len(joined)-40):])
 	}
 }
 

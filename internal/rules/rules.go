@@ -42,18 +42,22 @@ func (f Finding) RequestPointer() string {
 const maxMessages = 30_000
 
 // Messages joins the messages of findings into one line for a condition or a problem. Where there are too many, it says
-// how many are left out.
+// how many are left out; of the first, something is always there.
 func Messages(findings []Finding) string {
 	var joined strings.Builder
 	for i, finding := range findings {
-		if joined.Len()+len(finding.Message) > maxMessages {
-			fmt.Fprintf(&joined, "; and %d more", len(findings)-i)
-			break
+		message := finding.Message
+		if joined.Len()+len(message) > maxMessages {
+			if i > 0 {
+				fmt.Fprintf(&joined, "; and %d more", len(findings)-i)
+				break
+			}
+			message = strings.ToValidUTF8(message[:maxMessages], "") + "…"
 		}
 		if i > 0 {
 			joined.WriteString("; ")
 		}
-		joined.WriteString(finding.Message)
+		joined.WriteString(message)
 	}
 	return joined.String()
 }
