@@ -47,7 +47,7 @@ func Recorded(der []byte, digest string, evidence []Evidence) (Verdict, bool) {
 			Request:        &parsed,
 			Digest:         digest,
 			CertificateDER: certificate.Raw,
-			PublicKey:      encodeKey(certificate.PublicKey),
+			PublicKey:      EncodeKey(certificate.PublicKey),
 		}
 		return verdict, true
 	}

@@ -33,7 +33,7 @@ type Register struct {
 type listing struct {
 	officer     *Officer
 	certificate *x509.Certificate
-	// publicKey is as encodeKey encodes it; empty if the key is not allowed.
+	// publicKey is as EncodeKey encodes it; empty if the key is not allowed.
 	publicKey []byte
 	// weakness says why the key is not allowed; empty if it is.
 	weakness string
@@ -74,20 +74,20 @@ func newListing(officer *Officer, der []byte) *listing {
 	if err != nil {
 		key, problem := unreadKey(der)
 		if listed.weakness = problem; problem == "" {
-			listed.publicKey = encodeKey(key)
+			listed.publicKey = EncodeKey(key)
 			listed.problem = "the register lists it, but it cannot be read: " + request.Shown(err.Error())
 		}
 		return listed
 	}
 	if listed.weakness = keyProblem(certificate.PublicKey); listed.weakness == "" {
-		listed.certificate, listed.publicKey = certificate, encodeKey(certificate.PublicKey)
+		listed.certificate, listed.publicKey = certificate, EncodeKey(certificate.PublicKey)
 	}
 	return listed
 }
 
-// encodeKey encodes an allowed key anew, so that equal keys are equal bytes. crypto/x509 can encode every allowed key; were
-// there one that it cannot, none would be returned, and two signatures without a key count once.
-func encodeKey(key crypto.PublicKey) []byte {
+// EncodeKey encodes a key anew, so that equal keys are equal bytes whatever certificates hold. crypto/x509 can encode every
+// allowed key; for one that it cannot there is none, and two signatures without a key count once.
+func EncodeKey(key crypto.PublicKey) []byte {
 	encoded, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
 		return nil

@@ -163,7 +163,11 @@ func (c *checker) certificates(officer signing.Officer, keys map[string]string) 
 		first, err := x509.ParseCertificate(officer.Certificates[0])
 		same := err == nil && bytes.Equal(first.RawSubject, certificate.RawSubject) && certificate.Subject.String() == officer.Subject
 		c.expect(same, "officer %q: certificate %d has the subject %q; expected %q, since an officer is known by the subject", officer.ID, i+1, certificate.Subject, officer.Subject)
-		c.owner(keys, string(certificate.RawSubjectPublicKeyInfo), officer.ID, "a public key")
+		key := signing.EncodeKey(certificate.PublicKey) // the same for another encoding of the same key
+		if key == nil {
+			key = certificate.RawSubjectPublicKeyInfo
+		}
+		c.owner(keys, string(key), officer.ID, "a public key")
 		for _, other := range officer.Certificates[:i] {
 			c.expect(!bytes.Equal(other, der), "officer %q: certificate %d is listed twice", officer.ID, i+1)
 		}

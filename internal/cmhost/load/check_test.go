@@ -1,6 +1,10 @@
 package load
 
 import (
+	"bytes"
+	"crypto/x509"
+	"encoding/asn1"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +62,9 @@ func TestRegistersThatDoNotFitTogetherAreRefused(t *testing.T) {
 	if err := CheckOfficers(signingtest.Officers(one, one.Renewed(t), two), all); err != nil {
 		t.Fatalf("two officers, one with two certificates: %v", err)
 	}
+	rsa := signingtest.New(t, "officer-1", func(o *signingtest.Options) { o.Kind = signingtest.RSA })
+	sameRSA := signingtest.New(t, "officer-2", func(o *signingtest.Options) { o.Key = rsa.Key })
+	sameRSA.Certificates = [][]byte{paddedKey(t, sameRSA.Certificate)}
 	changed := func(change func(*signing.Officer)) []signing.Officer {
 		list := signingtest.Officers(one, two)
 		change(&list[1])
@@ -67,22 +74,51 @@ func TestRegistersThatDoNotFitTogetherAreRefused(t *testing.T) {
 		officers []signing.Officer
 		want     string
 	}{
-		"a key of two officers":         {signingtest.Officers(one, sameKey), "share a public key"},
-		"a subject of two officers":     {signingtest.Officers(one, sameSubject), "share the subject"},
-		"a certificate of two officers": {changed(func(o *signing.Officer) { o.Certificates = one.Certificates }), "share"},
-		"an id twice":                   {changed(func(o *signing.Officer) { o.ID = "officer-1" }), "twice"},
-		"an id with a line break":       {changed(func(o *signing.Officer) { o.ID = "officer\n2" }), "printable"},
-		"no certificate":                {changed(func(o *signing.Officer) { o.Certificates = nil }), "0 certificates"},
-		"another subject":               {changed(func(o *signing.Officer) { o.Subject = "CN=somebody" }), "somebody"},
-		"bytes that are no certificate": {changed(func(o *signing.Officer) { o.Certificates = [][]byte{{1}} }), "certificate 1"},
-		"a certificate twice":           {changed(func(o *signing.Officer) { o.Certificates = append(o.Certificates, o.Certificates[0]) }), "listed twice"},
-		"a state that is none":          {changed(func(o *signing.Officer) { o.State = "Retired" }), "Active or Closed"},
-		"a domain that is not there":    {changed(func(o *signing.Officer) { o.Domain = "Sales" }), "Sales"},
+		"a key of two officers":                    {signingtest.Officers(one, sameKey), "share a public key"},
+		"a key of two officers, encoded otherwise": {signingtest.Officers(rsa, sameRSA), "share a public key"},
+		"a subject of two officers":                {signingtest.Officers(one, sameSubject), "share the subject"},
+		"a certificate of two officers":            {changed(func(o *signing.Officer) { o.Certificates = one.Certificates }), "share"},
+		"an id twice":                              {changed(func(o *signing.Officer) { o.ID = "officer-1" }), "twice"},
+		"an id with a line break":                  {changed(func(o *signing.Officer) { o.ID = "officer\n2" }), "printable"},
+		"no certificate":                           {changed(func(o *signing.Officer) { o.Certificates = nil }), "0 certificates"},
+		"another subject":                          {changed(func(o *signing.Officer) { o.Subject = "CN=somebody" }), "somebody"},
+		"bytes that are no certificate":            {changed(func(o *signing.Officer) { o.Certificates = [][]byte{{1}} }), "certificate 1"},
+		"a certificate twice":                      {changed(func(o *signing.Officer) { o.Certificates = append(o.Certificates, o.Certificates[0]) }), "listed twice"},
+		"a state that is none":                     {changed(func(o *signing.Officer) { o.State = "Retired" }), "Active or Closed"},
+		"a domain that is not there":               {changed(func(o *signing.Officer) { o.Domain = "Sales" }), "Sales"},
 	} {
 		if err := CheckOfficers(c.officers, all); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want a refusal with %q", name, err, c.want)
 		}
 	}
+}
+
+// paddedKey is a certificate with a zero byte behind the same RSA key, which crypto/x509 passes over. Its own signature is
+// not good any more; nobody asks for that one.
+func paddedKey(t *testing.T, certificate *x509.Certificate) []byte {
+	t.Helper()
+	var key struct {
+		Algorithm asn1.RawValue
+		Key       asn1.BitString
+	}
+	var whole struct{ Content, Algorithm, Signature asn1.RawValue }
+	for der, into := range map[*[]byte]any{&certificate.RawSubjectPublicKeyInfo: &key, &certificate.Raw: &whole} {
+		if _, err := asn1.Unmarshal(*der, into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key.Key = asn1.BitString{Bytes: append(slices.Clone(key.Key.Bytes), 0), BitLength: key.Key.BitLength + 8}
+	padded, err := asn1.Marshal(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := bytes.Replace(whole.Content.Bytes, certificate.RawSubjectPublicKeyInfo, padded, 1)
+	whole.Content = asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: content}
+	der, err := asn1.Marshal(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 func TestDiffSaysWhatChanges(t *testing.T) {
