@@ -23,15 +23,23 @@ func newVerifyCommand() *cobra.Command {
 accepted request. The log is that of a database, or a file from "cmhost export" or GET /v1/log ("-" reads standard input).
 That nothing was cut off at the end only shows against a head that you remember: compare the printed one, or give --head.`,
 		Args: cobra.NoArgs,
-		RunE: func(command *cobra.Command, _ []string) error {
-			auditor := &audit.Auditor{}
-			if err := eachEntry(command, database, file, auditor.Check); err != nil {
-				return interrupted(command.Context(), "not the whole log was checked", err)
+		RunE: func(command *cobra.Command, _ []string) (err error) {
+			ctx, auditor := command.Context(), &audit.Auditor{}
+			switch file {
+			case "":
+				err = checkDatabase(ctx, database, auditor)
+			case "-":
+				err = checkFile(ctx, command.InOrStdin(), auditor)
+			default:
+				err = openAndCheckFile(ctx, file, auditor)
+			}
+			if err != nil {
+				return interrupted(ctx, "not the whole log was checked", err)
 			}
 			if head != "" && head != auditor.Head.Hash {
 				return fmt.Errorf("the log ends with %s after %d entries; expected %s", auditor.Head.Hash, auditor.Head.Length, head)
 			}
-			_, err := fmt.Fprintf(command.OutOrStdout(), "good: %d entries, %d accepted requests, head %s\n", auditor.Head.Length, auditor.Accepted, auditor.Head.Hash)
+			_, err = fmt.Fprintf(command.OutOrStdout(), "good: %d entries, %d accepted requests, head %s\n", auditor.Head.Length, auditor.Accepted, auditor.Head.Hash)
 			return err
 		},
 	}
@@ -52,12 +60,8 @@ func newExportCommand() *cobra.Command {
 signatures and the officers' certificates, roles and domains as judged. "cmhost verify -f" checks it anywhere.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			out := bufio.NewWriter(command.OutOrStdout())
-			err := eachEntry(command, database, "", func(entry []byte) error {
-				_, err := out.Write(append(entry, '\n'))
-				return err
-			})
-			return interrupted(command.Context(), "the export is not complete", errors.Join(err, out.Flush()))
+			ctx := command.Context()
+			return interrupted(ctx, "the export is not complete", export(ctx, command.OutOrStdout(), database))
 		},
 	}
 	databaseFlag(command, &database)
@@ -102,49 +106,45 @@ func restored(ctx context.Context, out io.Writer, database string) (err error) {
 	return err
 }
 
-// eachEntry visits the log of a database or a file, page by page.
-func eachEntry(command *cobra.Command, database, file string, visit func([]byte) error) (err error) {
-	ctx := command.Context()
-	unlessInterrupted := func(entry []byte) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return visit(entry)
+// export writes each entry of a database's log on a line.
+func export(ctx context.Context, to io.Writer, database string) (err error) {
+	snapshot, err := store.OpenSnapshot(ctx, database)
+	if err != nil {
+		return err
 	}
-	if file == "-" {
-		return audit.Read(command.InOrStdin(), unlessInterrupted)
-	}
-	if file != "" {
-		opened, err := os.Open(file)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, opened.Close()) }()
-		return audit.Read(opened, unlessInterrupted)
-	}
-	opened, err := store.Open(ctx, database, store.Options{Existing: true})
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	out := bufio.NewWriter(to)
+	err = snapshot.EachEntry(ctx, func(entry []byte) error {
+		_, err := out.Write(append(entry, '\n'))
+		return err
+	})
+	return errors.Join(err, out.Flush())
+}
+
+func openAndCheckFile(ctx context.Context, path string, auditor *audit.Auditor) (err error) {
+	opened, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	return eachStored(ctx, opened, unlessInterrupted)
+	return checkFile(ctx, opened, auditor)
 }
 
-func eachStored(ctx context.Context, s *store.Store, visit func([]byte) error) error {
-	const page = 500
-	for after := int64(0); ; {
-		entries, err := s.Log(ctx, after, page)
-		if err != nil {
+func checkFile(ctx context.Context, from io.Reader, auditor *audit.Auditor) error {
+	return audit.Read(from, func(entry []byte) error {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		for _, entry := range entries.Items {
-			if err := visit(entry); err != nil {
-				return err
-			}
-		}
-		if !entries.More {
-			return nil
-		}
-		after = entries.LastIndex
+		return auditor.Check(entry)
+	})
+}
+
+// checkDatabase checks the log of a database.
+func checkDatabase(ctx context.Context, address string, auditor *audit.Auditor) (err error) {
+	snapshot, err := store.OpenSnapshot(ctx, address)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	return snapshot.EachEntry(ctx, auditor.Check)
 }

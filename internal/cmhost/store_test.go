@@ -10,6 +10,7 @@ import (
 	"time"
 
 	cmhostv1 "github.com/tokenprocedures/token-procedure-operator/api/cmhost/v1"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/chain"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/hosttest"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/load"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/store"
@@ -177,6 +178,41 @@ func TestProceduresMadeElsewhereAreTakenOver(t *testing.T) {
 		}
 		if err := host.Load(load.Input{Procedures: []request.Procedure{old}}); err == nil {
 			t.Error("a procedure with evidence was replaced by a load")
+		}
+	})
+}
+
+// TestASnapshotStaysAsItWas reads a database while a host goes on writing it.
+func TestASnapshotStaysAsItWas(t *testing.T) {
+	onEachDatabase(t, func(t *testing.T, address string) {
+		host := start(t, address)
+		host.accept(t, 1, signingtest.Procedure("Before"))
+		snapshot, err := store.OpenSnapshot(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := snapshot.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		host.accept(t, 1, signingtest.Procedure("After"))
+		last := chain.Head{}
+		err = snapshot.EachEntry(t.Context(), func(entry []byte) error {
+			if strings.Contains(string(entry), `"name":"After"`) {
+				t.Error("what was written later is in it")
+			}
+			last, err = chain.Verify(last, entry)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head, err := snapshot.Head(t.Context()); err != nil || head != last {
+			t.Errorf("the log ends at %+v, the head is %+v, %v", last, head, err)
+		}
+		if policy, err := snapshot.Policy(t.Context()); err != nil || len(policy.Officers) != 2 {
+			t.Errorf("%+v, %v; want the register", policy, err)
 		}
 	})
 }

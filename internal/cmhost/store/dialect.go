@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"embed"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 //go:embed migrations
@@ -23,6 +25,7 @@ var migrations embed.FS
 
 // dialect is what differs between the databases.
 type dialect struct {
+	driver string
 	goose  goose.Dialect
 	folder string
 	isFile bool
@@ -32,6 +35,9 @@ type dialect struct {
 	// epoch is what names the epoch in the database.
 	epoch string
 	open  func(address string) (writer, reader *sql.DB, err error)
+	// readOnly is what the driver opens for reading only. A SQLite file is one that could be written, or what SQLite makes
+	// beside it would stay.
+	readOnly func(address string) string
 	// lock is the first statement of a writing transaction; empty where beginning it locks already. It must not read:
 	// what a serialisable transaction sees is what was there when it first read.
 	lock string
@@ -44,19 +50,41 @@ type dialect struct {
 func dialectOf(address string) dialect {
 	if strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://") {
 		return dialect{
+			driver: "pgx", readOnly: func(address string) string { return address },
 			goose: goose.DialectPostgres, folder: "migrations/postgres", open: openPostgres, epoch: postgresEpoch,
 			flush: flushAll, statements: append(slices.Clone(statements), insertEntries, putProcedures),
 			lock: "LOCK TABLE log IN EXCLUSIVE MODE", again: postgresAgain, options: postgresOptions,
 		}
 	}
 	return dialect{
+		driver: "sqlite", readOnly: func(address string) string {
+			return sqliteFile(address, "mode=rw&_pragma=busy_timeout(15000)&_pragma=query_only(1)")
+		},
 		goose: goose.DialectSQLite3, folder: "migrations/sqlite", isFile: true, open: openSQLite, epoch: "epoch", again: sqliteAgain,
 		flush: flushEach, statements: statements,
 		options: func() ([]goose.ProviderOption, error) { return nil, nil },
 	}
 }
 
-func (d dialect) migrations() (fs.FS, error) { return fs.Sub(migrations, d.folder) }
+// provider is what knows the migrations of a database.
+func (d dialect) provider(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, d.folder)
+	if err != nil {
+		return nil, err
+	}
+	options, err := d.options()
+	if err != nil {
+		return nil, err
+	}
+	provider, err := goose.NewProvider(d.goose, db, files, options...)
+	if err != nil {
+		return nil, fmt.Errorf("read the migrations: %w", err)
+	}
+	return provider, nil
+}
+
+// errAddress stands for an error that may hold the password.
+var errAddress = errors.New("the PostgreSQL URL cannot be read; expected postgres://USER@HOST:PORT/DATABASE")
 
 // postgresEpoch adds what a restored dump does not bring back: the cluster, its timeline, which a recovery to a point in
 // time or the promotion of a standby ends, and the log's table, which pg_restore makes anew.
@@ -65,7 +93,7 @@ const postgresEpoch = `epoch || '/' || (SELECT system_identifier FROM pg_control
 // openPostgres opens one pool for both: the log's lock serialises writers.
 func openPostgres(address string) (writer, reader *sql.DB, err error) {
 	if writer, err = sql.Open("pgx", address); err != nil {
-		return nil, nil, errors.New("the PostgreSQL URL cannot be read; expected postgres://USER@HOST:PORT/DATABASE") // the cause may hold the password
+		return nil, nil, errAddress
 	}
 	if reader, err = sql.Open("pgx", address); err != nil {
 		return nil, nil, errors.Join(err, writer.Close())
@@ -93,8 +121,7 @@ func postgresOptions() ([]goose.ProviderOption, error) {
 // Write-ahead logging lets readers and one writer go on side by side, also from several processes; `synchronous` FULL
 // makes a commit durable before it is acknowledged.
 func openSQLite(address string) (writer, reader *sql.DB, err error) {
-	const common = "?_pragma=busy_timeout(15000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
-	file := "file:" + (&url.URL{Path: address}).EscapedPath() + common
+	file := sqliteFile(address, "_pragma=busy_timeout(15000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 	if writer, err = sql.Open("sqlite", file+"&_txlock=immediate"); err != nil {
 		return nil, nil, err
 	}
@@ -107,11 +134,24 @@ func openSQLite(address string) (writer, reader *sql.DB, err error) {
 	return writer, reader, nil
 }
 
+func sqliteFile(address, options string) string {
+	return "file:" + (&url.URL{Path: address}).EscapedPath() + "?" + options
+}
+
 // sqliteAgain is true for SQLITE_BUSY: another process held the lock for longer than the busy timeout.
-func sqliteAgain(err error) bool {
-	const busy = 5
-	var refused *sqlite.Error
-	return errors.As(err, &refused) && refused.Code()&0xff == busy
+func sqliteAgain(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_BUSY }
+
+// sqliteUnwritable is true where SQLite could not write what it needs beside a file to read it.
+func sqliteUnwritable(err error) bool {
+	return sqliteCode(err) == sqlite3.SQLITE_CANTOPEN || sqliteCode(err) == sqlite3.SQLITE_READONLY
+}
+
+// sqliteCode is the primary result code of an error of SQLite; 0 of another error.
+func sqliteCode(err error) int {
+	if refused, ok := errors.AsType[*sqlite.Error](err); ok {
+		return refused.Code() & 0xff
+	}
+	return 0
 }
 
 // pause waits before a transaction is tried again.

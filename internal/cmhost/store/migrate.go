@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/pressly/goose/v3"
 )
 
 // errNewerSchema says that the database is ahead of this program.
@@ -26,17 +24,9 @@ func (s *Store) migrate(ctx context.Context) error {
 }
 
 func (s *Store) migrateOnce(ctx context.Context) error {
-	files, err := s.dialect.migrations()
+	provider, err := s.dialect.provider(s.writer)
 	if err != nil {
 		return err
-	}
-	options, err := s.dialect.options()
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(s.dialect.goose, s.writer, files, options...)
-	if err != nil {
-		return fmt.Errorf("read the migrations: %w", err)
 	}
 	found, known, err := provider.GetVersions(ctx)
 	if err != nil {
