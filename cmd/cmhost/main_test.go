@@ -205,6 +205,45 @@ func TestExportIsEvidenceThatVerifyChecks(t *testing.T) {
 	}
 }
 
+// TestVerifyComparesWhatIsStoredBesideTheLog changes a database in all that a host reads without the log.
+func TestVerifyComparesWhatIsStoredBesideTheLog(t *testing.T) {
+	good, err := os.ReadFile(accepted(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for statement, want := range map[string]string{
+		`SELECT 1`: "",
+		`UPDATE store SET log_length = log_length - 1`:                                                         "stored as its head",
+		`UPDATE store SET log_head = 'sha256:other'`:                                                           "stored as its head is sha256:other",
+		`UPDATE documents SET body = replace(body, 'Policy tasks', 'All tasks') WHERE kind = 'officers'`:       `~ Officer "officer-1": roles`,
+		`UPDATE documents SET body = replace(body, '"id":"officer-2"', '"id":"mallory"')`:                      `+ Officer "mallory"`,
+		`DELETE FROM documents WHERE kind = 'officers'`:                                                        `- Officer "officer-2"`,
+		`UPDATE documents SET body = replace(body, 'PIN letter', 'PIN ladder') WHERE kind = 'catalog'`:         `+ PINProcedure "PIN ladder"`,
+		`UPDATE documents SET body = replace(body, '"kind":"Archive"', '"kind":"Recovery"')`:                   "~ KeyProcedure",
+		`UPDATE store SET log_head = ''; UPDATE documents SET body = '{"items":[]}' WHERE kind = 'officers'`:   "stored as its head",
+		`UPDATE documents SET body = '{"items":[]}' WHERE kind = 'officers'; UPDATE store SET log_head = 'no'`: `- Officer "officer-1"`,
+	} {
+		database := filepath.Join(t.TempDir(), "host.db")
+		if err := os.WriteFile(database, good, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		db, err := sql.Open("sqlite", database)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		out, err := run(t, "verify", "--database", database)
+		if (err == nil) != (want == "") || (err != nil && !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v %s; want %q", statement, err, out, want)
+		}
+	}
+}
+
 // TestAnybodyCanCheckTheLog runs what the documentation says, on logs that are good and not.
 func TestAnybodyCanCheckTheLog(t *testing.T) {
 	for program, debian := range map[string]string{"jq": "jq", "openssl": "openssl", "bash": "bash"} {

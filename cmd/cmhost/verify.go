@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/audit"
+	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/load"
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/store"
 )
 
@@ -21,6 +22,7 @@ func newVerifyCommand() *cobra.Command {
 		Short: "Check the log: the chain of hashes and the evidence of every accepted request",
 		Long: `Check the log: that no entry was changed, left out or put in, and that two different officers signed every
 accepted request. The log is that of a database, or a file from "cmhost export" or GET /v1/log ("-" reads standard input).
+Of a database also the register, the catalogue and the log's head, which are stored beside the log, must be what the log says.
 That nothing was cut off at the end only shows against a head that you remember: compare the printed one, or give --head.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) (err error) {
@@ -139,12 +141,33 @@ func checkFile(ctx context.Context, from io.Reader, auditor *audit.Auditor) erro
 	})
 }
 
-// checkDatabase checks the log of a database.
+// checkDatabase checks the log of a database, then what is stored beside it.
 func checkDatabase(ctx context.Context, address string, auditor *audit.Auditor) (err error) {
 	snapshot, err := store.OpenSnapshot(ctx, address)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	return snapshot.EachEntry(ctx, auditor.Check)
+	recorded := load.Recorded{}
+	err = snapshot.EachEntry(ctx, func(plain []byte) error {
+		if err := auditor.Check(plain); err != nil {
+			return err
+		}
+		return recorded.Note(plain)
+	})
+	if err != nil {
+		return err
+	}
+	head, err := snapshot.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if head != auditor.Head {
+		err = fmt.Errorf("the log ends with %s after %d entries; stored as its head is %s after %d", auditor.Head.Hash, auditor.Head.Length, head.Hash, head.Length)
+	}
+	policy, policyErr := snapshot.Policy(ctx)
+	if policyErr != nil {
+		return errors.Join(err, policyErr)
+	}
+	return errors.Join(err, recorded.Check(policy.Officers, policy.Catalog))
 }
