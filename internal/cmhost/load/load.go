@@ -2,7 +2,8 @@
 //
 // It is declarative: the files say how everything is from now on, the package finds what changes, refuses what does not
 // fit together or would break an Active procedure, and writes the rest in one transaction, each change an entry of the
-// log. It knows the store and the rules, not HTTP; a running host notices by itself.
+// log. What a log says, and what is stored beside it, it compares with the same means (Recorded). It knows the store and
+// the rules, not HTTP; a running host notices by itself.
 package load
 
 import (
