@@ -139,8 +139,7 @@ func CheckOfficers(officers []signing.Officer, all []domains.Domain) error {
 		for _, role := range officer.Roles {
 			c.expect(printable(role, maxID) && role != "", "%s: a role must have 1 to %d printable characters", what, maxID)
 		}
-		c.owner(subjects, officer.Subject, officer.ID, "the subject "+officer.Subject)
-		c.certificates(officer, keys)
+		c.certificates(officer, subjects, keys)
 	}
 	c.unique("officer", ids)
 	return errors.Join(c.problems...)
@@ -153,16 +152,25 @@ func (c *checker) owner(owners map[string]string, key, id, what string) {
 	owners[key] = id
 }
 
-func (c *checker) certificates(officer signing.Officer, keys map[string]string) {
+func (c *checker) certificates(officer signing.Officer, subjects, keys map[string]string) {
+	first := ""
 	for i, der := range officer.Certificates {
 		certificate, err := x509.ParseCertificate(der)
 		if err != nil {
 			c.problems = append(c.problems, fmt.Errorf("officer %q: certificate %d: %w", officer.ID, i+1, err))
 			continue
 		}
-		first, err := x509.ParseCertificate(officer.Certificates[0])
-		same := err == nil && bytes.Equal(first.RawSubject, certificate.RawSubject) && certificate.Subject.String() == officer.Subject
-		c.expect(same, "officer %q: certificate %d has the subject %q; expected %q, since an officer is known by the subject", officer.ID, i+1, certificate.Subject, officer.Subject)
+		subject, err := canonicalSubject(certificate.RawSubject)
+		if err != nil {
+			c.problems = append(c.problems, fmt.Errorf("officer %q: certificate %d: %w", officer.ID, i+1, err))
+			continue
+		}
+		if i == 0 {
+			first = subject
+			c.expect(certificate.Subject.String() == officer.Subject, "officer %q: certificate 1 has the subject %q; expected %q, since an officer is known by the subject", officer.ID, certificate.Subject, officer.Subject)
+			c.owner(subjects, subject, officer.ID, "the subject "+officer.Subject)
+		}
+		c.expect(subject == first, "officer %q: certificate %d has the subject %q; expected %q as in the first, since an officer is known by the subject", officer.ID, i+1, certificate.Subject, officer.Subject)
 		key := signing.EncodeKey(certificate.PublicKey) // the same for another encoding of the same key
 		if key == nil {
 			key = certificate.RawSubjectPublicKeyInfo

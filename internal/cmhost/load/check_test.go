@@ -58,9 +58,13 @@ func TestRegistersThatDoNotFitTogetherAreRefused(t *testing.T) {
 	one, two := signingtest.New(t, "officer-1"), signingtest.New(t, "officer-2")
 	sameKey := signingtest.New(t, "officer-2", func(o *signingtest.Options) { o.Key = one.Key })
 	sameSubject := signingtest.New(t, "officer-2", func(o *signingtest.Options) { o.Subject = "officer-1" })
+	sameName := signingtest.New(t, "officer-2", func(o *signingtest.Options) { o.Subject = "OFFICER-1 " })
+	otherName := func(o *signingtest.Options) { o.Subject = "officer-3" }
 	all := sample(t).Domains
-	if err := CheckOfficers(signingtest.Officers(one, one.Renewed(t), two), all); err != nil {
-		t.Fatalf("two officers, one with two certificates: %v", err)
+	for _, renewed := range []signingtest.Officer{one.Renewed(t), one.Renewed(t, func(o *signingtest.Options) { o.Subject = "Officer-1" })} {
+		if err := CheckOfficers(signingtest.Officers(one, renewed, two), all); err != nil {
+			t.Fatalf("two officers, one with two certificates for %s: %v", renewed.Certificate.Subject, err)
+		}
 	}
 	rsa := signingtest.New(t, "officer-1", func(o *signingtest.Options) { o.Kind = signingtest.RSA })
 	sameRSA := signingtest.New(t, "officer-2", func(o *signingtest.Options) { o.Key = rsa.Key })
@@ -77,6 +81,8 @@ func TestRegistersThatDoNotFitTogetherAreRefused(t *testing.T) {
 		"a key of two officers":                    {signingtest.Officers(one, sameKey), "share a public key"},
 		"a key of two officers, encoded otherwise": {signingtest.Officers(rsa, sameRSA), "share a public key"},
 		"a subject of two officers":                {signingtest.Officers(one, sameSubject), "share the subject"},
+		"one name of two officers":                 {signingtest.Officers(one, sameName), "share the subject"},
+		"a certificate for another name":           {signingtest.Officers(one, one.Renewed(t, otherName), two), "as in the first"},
 		"a certificate of two officers":            {changed(func(o *signing.Officer) { o.Certificates = one.Certificates }), "share"},
 		"an id twice":                              {changed(func(o *signing.Officer) { o.ID = "officer-1" }), "twice"},
 		"an id with a line break":                  {changed(func(o *signing.Officer) { o.ID = "officer\n2" }), "printable"},
