@@ -309,7 +309,7 @@ func TestADisagreeingHostIsAskedSeldom(t *testing.T) {
 	f := follow(t, h, func(c *Config) { c.LongestBackOff = 2 * time.Second })
 	eventually(t, "one long poll", func() bool { return h.peek("feed") > 0 })
 	refused := 0
-	for until := time.Now().Add(3 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(3 * time.Second); time.Now().Before(until); {
 		if _, err := f.Put(t.Context(), "p00000", digestOf("p00000", 2), []byte("r"), nil); f.State().Available() {
 			t.Fatalf("still available after %v", err)
 		}
