@@ -112,7 +112,7 @@ func (f *facts) wasReady() bool {
 		(ready.Status == metav1.ConditionTrue || ready.Reason == v1alpha1.ReasonDrifted)
 }
 
-// reported tells whether a status is what the last report said: nobody else has written into it.
+// reported tells whether a status is what the last report said: nobody else has written into it since.
 func reported(object metav1.Object) bool { return len(foreignStatus(object.GetManagedFields())) == 0 }
 
 func requestProcedure(procedure *v1alpha1.TokenProcedure) request.Procedure {

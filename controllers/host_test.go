@@ -3,10 +3,12 @@ package controllers_test
 import (
 	"fmt"
 	"os"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -108,25 +110,28 @@ var _ = Describe("a CM host", func() {
 		Expect(w.host.Stop()).To(Succeed())
 		w.eventuallyHost(ctx, "Unreachable")
 		w.eventually(ctx, "waits", hostDown)
-		forge := func(object client.Object, status string) {
-			Expect(k8s.Status().Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(status)))).To(Succeed())
+		forge := func(object client.Object, patch client.Patch) {
+			Expect(k8s.Status().Patch(ctx, object, patch)).To(Succeed())
 			forged := object.GetResourceVersion()
 			Eventually(func() string {
 				Expect(k8s.Get(ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
 				return object.GetResourceVersion()
 			}).WithTimeout(waiting).ShouldNot(Equal(forged))
 		}
+		status := func(text string) client.Patch {
+			return client.RawPatch(types.MergePatchType, []byte(`{"status":`+text+`}`))
+		}
 		condition := func(kind, status, reason string) string {
 			return fmt.Sprintf(`{"type":%q,"status":%q,"reason":%q,"message":"forged","observedGeneration":1,"lastTransitionTime":"2026-01-01T00:00:00Z"}`, kind, status, reason)
 		}
-		forge(waits, `{"status":{"host":{"revision":99,"state":"Closed"},"conditions":[`+condition("Ready", "True", "UpToDate")+`]}}`)
+		forge(waits, status(`{"host":{"revision":99,"state":"Closed"},"conditions":[`+condition("Ready", "True", "UpToDate")+`]}`))
 		Eventually(func() *v1alpha1.HostProcedureStatus {
 			return w.eventually(ctx, "waits", map[string]string{"Ready": "Unknown HostUnavailable", "Reconciling": "True HostUnavailable", "Closed": "Unknown NotAtHost"}).Status.Host
 		}).WithTimeout(waiting).Should(BeNil())
 		ready := w.eventually(ctx, "ready", synced)
-		forge(ready, `{"status":{"host":{"revision":99,"state":"Closed"}}}`)
+		forge(ready, status(`{"host":{"revision":99,"state":"Closed"}}`))
 		w.eventually(ctx, "ready", map[string]string{"Ready": "Unknown HostUnavailable", "Active": "Unknown NotAtHost"})
-		forge(signature, `{"status":{"conditions":[`+condition("Verified", "True", "OfficerSignature")+`]}}`)
+		forge(signature, status(`{"conditions":[`+condition("Verified", "True", "OfficerSignature")+`]}`))
 		w.eventuallySignature(ctx, signature.Name, map[string]string{"Verified": "Unknown HostUnavailable"})
 		Expect(w.host.Restart()).To(Succeed())
 		w.eventually(ctx, "waits", map[string]string{"Ready": "False AwaitingSignatures"})
@@ -134,7 +139,14 @@ var _ = Describe("a CM host", func() {
 		restored := w.eventually(ctx, "ready", synced)
 		Expect(*restored.Status.Host.Revision).To(Equal(int64(1)))
 
-		By("another outage")
+		By("another outage, after the times of the conditions were changed, which nothing brings back")
+		changed := restored.DeepCopy()
+		for i := range changed.Status.Conditions {
+			changed.Status.Conditions[i].LastTransitionTime = metav1.NewTime(time.Now().Add(-2 * time.Hour))
+		}
+		forge(changed, client.MergeFrom(restored))
+		w.settled()
+		restored = w.eventually(ctx, "ready", synced)
 		Expect(w.host.Stop()).To(Succeed())
 		w.eventuallyHost(ctx, "Unreachable")
 		w.settled()

@@ -117,7 +117,7 @@ func (r *ProcedureSignatureReconciler) report(ctx context.Context, object *v1alp
 		at := second(p.verdict.SignedAt)
 		status.SignedAt = &at
 	}
-	if equality.Semantic.DeepEqual(object.Status, status) {
+	if reported(object) && equality.Semantic.DeepEqual(object.Status, status) {
 		return nil
 	}
 	replaced := object.DeepCopy()

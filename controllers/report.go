@@ -42,7 +42,7 @@ func (r *TokenProcedureReconciler) report(ctx context.Context, f *facts, p plan)
 	if p.wanted != nil {
 		status.Request = &v1alpha1.SignableRequest{Revision: p.wanted.Revision, Digest: p.digest}
 	}
-	if equality.Semantic.DeepEqual(before, status) {
+	if reported(f.object) && equality.Semantic.DeepEqual(before, status) {
 		return nil
 	}
 	replaced := f.object.DeepCopy()

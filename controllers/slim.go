@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/lru"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/tokenprocedures/token-procedure-operator/api/v1alpha1"
 )
@@ -39,14 +40,39 @@ func (s *slimmer) slim(object any) (any, error) {
 	return object, nil
 }
 
-// foreignStatus are those who wrote a status although it is ours, without what they wrote.
+// foreignStatus are those who wrote something into a status that is ours, and that is still there, without what they wrote.
+// What we have applied ourselves since is as we say, whoever wrote it before.
 func foreignStatus(managers []metav1.ManagedFieldsEntry) (foreign []metav1.ManagedFieldsEntry) {
+	var own, others []metav1.ManagedFieldsEntry
 	for _, m := range managers {
-		if m.Subresource == "status" && m.Manager != string(FieldOwner) {
+		switch {
+		case m.Subresource != "status":
+		case m.Manager == string(FieldOwner):
+			own = append(own, m)
+		default:
+			others = append(others, m)
+		}
+	}
+	for _, m := range others {
+		left, known := fieldsOf(m)
+		for i := 0; known && i < len(own); i++ {
+			applied, _ := fieldsOf(own[i])
+			left = left.Difference(applied)
+		}
+		if !known || !left.Empty() {
 			foreign = append(foreign, metav1.ManagedFieldsEntry{Manager: m.Manager, Operation: m.Operation, Subresource: m.Subresource})
 		}
 	}
 	return foreign
+}
+
+// fieldsOf are the fields that somebody manages; they are not known any more of an entry that was made small.
+func fieldsOf(entry metav1.ManagedFieldsEntry) (fields *fieldpath.Set, known bool) {
+	fields = &fieldpath.Set{}
+	if entry.FieldsV1 == nil {
+		return fields, false
+	}
+	return fields, fields.FromJSON(entry.FieldsV1.GetRawReader()) == nil
 }
 
 func (s *slimmer) procedure(object *v1alpha1.TokenProcedure) {

@@ -33,6 +33,42 @@ func TestSlimChangesNothingButManagedFields(t *testing.T) {
 	}
 }
 
+func TestWhoElseWroteAStatusIsKept(t *testing.T) {
+	const message, reason = `{"f:status":{"f:conditions":{"k:{\"type\":\"Ready\"}":{"f:message":{}}}}}`, `{"f:status":{"f:conditions":{"k:{\"type\":\"Ready\"}":{"f:reason":{}}}}}`
+	entry := func(manager, subresource, fields string) metav1.ManagedFieldsEntry {
+		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, FieldsV1: metav1.NewFieldsV1(fields)}
+	}
+	operator := string(FieldOwner)
+	for sentence, c := range map[string]struct {
+		managers []metav1.ManagedFieldsEntry
+		foreign  bool
+	}{
+		"nobody":                                {nil, false},
+		"the operator":                          {[]metav1.ManagedFieldsEntry{entry(operator, "status", message)}, false},
+		"somebody who wrote the spec":           {[]metav1.ManagedFieldsEntry{entry("kubectl", "", message)}, false},
+		"somebody who wrote the status":         {[]metav1.ManagedFieldsEntry{entry("kubectl", "status", message)}, true},
+		"somebody whom the operator has mended": {[]metav1.ManagedFieldsEntry{entry("kubectl", "status", message), entry(operator, "status", message)}, false},
+		"mended by two writes":                  {[]metav1.ManagedFieldsEntry{entry(operator, "status", reason), entry("kubectl", "status", message), entry(operator, "status", message)}, false},
+		"mended in another field":               {[]metav1.ManagedFieldsEntry{entry("kubectl", "status", message), entry(operator, "status", reason)}, true},
+		"somebody who wrote what is no list":    {[]metav1.ManagedFieldsEntry{entry("kubectl", "status", "["), entry(operator, "status", message)}, true},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			object := slimProcedure()
+			object.ManagedFields = c.managers
+			for pass := range 2 { // what is small already stays so
+				if _, err := newSlimmer().slim(object); err != nil || reported(object) == c.foreign {
+					t.Errorf("pass %d: %+v, %v; expected somebody else: %v", pass, object.ManagedFields, err, c.foreign)
+				}
+			}
+			for _, kept := range object.ManagedFields {
+				if kept.FieldsV1 != nil {
+					t.Errorf("what %s wrote is kept", kept.Manager)
+				}
+			}
+		})
+	}
+}
+
 func TestSlimmedObjectsShareTextsAndKeepNoSpareRoom(t *testing.T) {
 	slimmer := newSlimmer()
 	one, two := slimProcedure(), slimProcedure()

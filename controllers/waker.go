@@ -124,7 +124,7 @@ func (w *Waker) wakeOfHost(ctx context.Context, host *v1alpha1.CMHost, available
 func (w *Waker) wakeUndecided(ctx context.Context, procedures []types.NamespacedName) {
 	for _, key := range procedures {
 		f := facts{object: &v1alpha1.TokenProcedure{}}
-		if err := w.reader.Get(ctx, key, f.object); err != nil || !f.wasReady() { // if it is gone nothing happens
+		if err := w.reader.Get(ctx, key, f.object, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil || !f.wasReady() { // if it is gone nothing happens
 			w.procedures.wake(key)
 		}
 	}

@@ -205,7 +205,7 @@ func TestExportIsEvidenceThatVerifyChecks(t *testing.T) {
 	}
 }
 
-// TestVerifyComparesWhatIsStoredBesideTheLog changes a database in all that a host reads without the log.
+// TestVerifyComparesWhatIsStoredBesideTheLog changes the register, the catalogue and the head that a host keeps beside the log.
 func TestVerifyComparesWhatIsStoredBesideTheLog(t *testing.T) {
 	good, err := os.ReadFile(accepted(t))
 	if err != nil {

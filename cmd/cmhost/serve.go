@@ -41,7 +41,7 @@ The host stops on SIGTERM after the calls under way.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			err := serve(command.Context(), flags)
-			if errors.Is(err, context.Canceled) { // a signal is its normal end, also while it starts
+			if command.Context().Err() != nil && errors.Is(err, context.Canceled) { // a signal is its normal end, also while it starts
 				return nil
 			}
 			return err

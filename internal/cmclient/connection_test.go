@@ -310,8 +310,8 @@ func TestADisagreeingHostIsAskedSeldom(t *testing.T) {
 	eventually(t, "one long poll", func() bool { return h.peek("feed") > 0 })
 	refused := 0
 	for until := time.Now().Add(3 * time.Second); time.Now().Before(until); {
-		if _, err := f.Put(t.Context(), "p00000", digestOf("p00000", 2), []byte("r"), nil); f.State().Available() {
-			t.Fatalf("still available after %v", err)
+		if _, err := f.Put(t.Context(), "p00000", digestOf("p00000", 2), []byte("r"), nil); AsFailure(err).Reason != v1alpha1.ReasonNotPermitted {
+			t.Fatalf("got %v; expected NotPermitted", err)
 		}
 		eventually(t, "the host to be available", func() bool { return f.State().Available() })
 		refused++

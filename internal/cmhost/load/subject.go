@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/text/cases"
+	"golang.org/x/text/runes"
 	"golang.org/x/text/unicode/norm"
 )
 
 // canonicalSubject is the same text for all encodings of one distinguished name, as RFC 5280, section 7.1, compares them:
-// whatever the string type, the case, and the number of spaces. raw is the name in DER.
+// whatever the string type, the case, the number of spaces, and characters that nobody sees. raw is the name in DER.
 func canonicalSubject(raw []byte) (string, error) {
 	var name pkix.RDNSequence
 	rest, err := asn1.Unmarshal(raw, &name)
@@ -39,5 +41,6 @@ func canonicalValue(value any) string {
 	if !ok {
 		return fmt.Sprintf("%T %v", value, value)
 	}
-	return strings.Join(strings.Fields(norm.NFKC.String(cases.Fold().String(text))), " ")
+	seen := runes.Remove(runes.In(unicode.Cf)).String(text)
+	return strings.Join(strings.Fields(norm.NFKC.String(cases.Fold().String(seen))), " ")
 }

@@ -50,6 +50,7 @@ func TestSubjectsAreComparedAsNames(t *testing.T) {
 		"another case":               {[][]attribute{organization, commonName(asn1.TagUTF8String, "OLGA öztürk")}, true},
 		"more spaces":                {[][]attribute{organization, commonName(asn1.TagUTF8String, " Olga  Öztürk ")}, true},
 		"composed otherwise":         {[][]attribute{organization, commonName(asn1.TagUTF8String, "Olga O\u0308ztu\u0308rk")}, true},
+		"a soft hyphen":              {[][]attribute{organization, commonName(asn1.TagUTF8String, "Ol\u00adga Öz\u200btürk")}, true},
 		"another string type":        {[][]attribute{{{oidOrganization, asn1.TagPrintableString, "Example"}}, commonName(asn1.TagUTF8String, "Olga Öztürk")}, true},
 		"another name":               {[][]attribute{organization, commonName(asn1.TagUTF8String, "Olgas Öztürk")}, false},
 		"words that are one":         {[][]attribute{organization, commonName(asn1.TagUTF8String, "OlgaÖztürk")}, false},

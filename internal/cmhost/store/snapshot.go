@@ -12,7 +12,8 @@ import (
 	"github.com/tokenprocedures/token-procedure-operator/internal/cmhost/chain"
 )
 
-// Snapshot is a database as it is at one moment, for reading only: nothing is made, brought forward or witnessed.
+// Snapshot is a database as it is at one moment, for reading only: nothing is made, brought forward or witnessed. SQLite
+// itself merges a write-ahead log that nobody has open, where it may write.
 type Snapshot struct {
 	db *sql.DB
 	tx *sql.Tx
